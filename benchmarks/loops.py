@@ -1,0 +1,105 @@
+"""What a user would write instead: the loops that replay is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.load import Model
+
+Loop = Callable[[str], int]
+
+
+def read_bgr(path: str) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of a clip, (H, W, 3) BGR, as OpenCV decodes them."""
+    capture = cv2.VideoCapture(path)
+    try:
+        while True:
+            done, image_bgr = capture.read()
+            if not done:
+                return
+            yield image_bgr.astype(np.uint8, copy=False)
+    finally:
+        capture.release()
+
+
+def eager_loop() -> Loop:
+    """Return the plain loop: OpenCV, torchvision transforms, MobileNetV2 in eager mode."""
+    import torch
+    from torchvision.models import mobilenet_v2
+    from torchvision.transforms import v2
+
+    network = mobilenet_v2(num_classes=2).eval()
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    prepare = v2.Compose(
+        [
+            v2.ToImage(),
+            v2.Resize((224, 224), antialias=True),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+
+    def run(path: str) -> int:
+        frames = 0
+        with torch.inference_mode():
+            for image_bgr in read_bgr(path):
+                image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+                network(prepare(image)[None]).softmax(1).numpy()
+                frames += 1
+        return frames
+
+    return run
+
+
+def onnxruntime_loop(model: Model, threads: int) -> Loop:
+    """Return the tuned loop: OpenCV, area resize, ONNX Runtime on all cores, the same model."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(model.data, options, providers=["CPUExecutionProvider"])
+
+    def run(path: str) -> int:
+        frames = 0
+        for image_bgr in read_bgr(path):
+            session.run(["probs"], {"frames": _small_rgb(image_bgr, model)[None]})
+            frames += 1
+        return frames
+
+    return run
+
+
+def openvino_loop(model: Model) -> Loop:
+    """Return the asynchronous loop: OpenCV, area resize, OpenVINO's queue in throughput mode."""
+    import io
+
+    import openvino as ov
+
+    width, height = model.spec.input_wh
+    core = ov.Core()
+    network = core.read_model(io.BytesIO(model.data))
+    network.reshape({"frames": [1, height, width, 3]})
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(network, "CPU", settings)
+
+    def run(path: str) -> int:
+        answers: list[NDArray[np.float32]] = []
+        queue = ov.AsyncInferQueue(compiled)
+        queue.set_callback(
+            lambda request, _: answers.append(request.get_tensor("probs").data.copy())
+        )
+        for image_bgr in read_bgr(path):
+            queue.start_async({"frames": _small_rgb(image_bgr, model)[None]})
+        queue.wait_all()
+        return len(answers)
+
+    return run
+
+
+def _small_rgb(image_bgr: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
+    small = cv2.resize(image_bgr, model.spec.input_wh, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

@@ -1,0 +1,1 @@
+"""Calibration: makes scores honest about probability. Numpy only."""

@@ -1,0 +1,151 @@
+"""The engine protocol: one compiled model, the same outputs whatever the runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import EngineError
+from engines.load import Model
+from engines.spec import ModelSpec
+
+OUTPUTS = ("logits", "probs", "cam", "features")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineOutput:
+    """Outputs of one run over N frames, float32.
+
+    Parameters
+    ----------
+    logits : shape (N, C)
+    probs : shape (N, C), temperature applied
+    cam : shape (N, C, h, w), one map per class
+    features : shape (N, D), pooled embedding
+    """
+
+    logits: NDArray[np.float32]
+    probs: NDArray[np.float32]
+    cam: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+    def check(self, spec: ModelSpec) -> None:
+        """Refuse an answer that is not finite or not of the spec's shape.
+
+        Raises
+        ------
+        EngineError
+            With fault F08.
+        """
+        classes = len(spec.classes)
+        shapes = [a.shape for a in (self.logits, self.probs, self.cam, self.features)]
+        if [s[1:2] for s in shapes[:3]] != [(classes,)] * 3 or [len(s) for s in shapes] != [
+            2,
+            2,
+            4,
+            2,
+        ]:
+            raise EngineError(
+                spec.name,
+                f"outputs have shapes {shapes}",
+                f"expected {classes} classes",
+                fault="F08",
+            )
+        if not all(
+            np.isfinite(a).all() for a in (self.logits, self.probs, self.cam, self.features)
+        ):
+            raise EngineError(spec.name, "outputs hold NaN or infinity", fault="F08")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Which runtime answers, with what."""
+
+    name: str
+    version: str
+    device: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}, {self.precision}, {self.device}"
+
+
+class Pending(Protocol):
+    """An answer under way."""
+
+    def result(self) -> EngineOutput:
+        """Wait for the answer and return it; arrays belong to the caller.
+
+        Raises
+        ------
+        EngineError
+            If the run failed or its answer is unusable.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """One compiled model on one device.
+
+    `submit` starts a run and returns at once while fewer than `depth` are under way; answers may
+    be collected in any order. An engine is used from one thread.
+    """
+
+    @property
+    def model(self) -> Model:
+        """The verified model file that the engine was made from."""
+        ...
+
+    @property
+    def info(self) -> EngineInfo:
+        """Runtime, version, device and precision."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How many runs may be under way to keep the device busy."""
+        ...
+
+    def submit(self, frame: NDArray[np.uint8]) -> Pending:
+        """Start a run over one frame of shape (h, w, 3), uint8 RGB at model size.
+
+        Raises
+        ------
+        ValueError
+            If the frame has another shape or type.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for runs under way and release the device."""
+        ...
+
+
+def run_frames(engine: Engine, frames: NDArray[np.uint8]) -> EngineOutput:
+    """Run an engine over N frames, keeping it busy, and return the stacked answer.
+
+    Parameters
+    ----------
+    frames : shape (N, h, w, 3), uint8 RGB, N >= 1
+    """
+    answers: list[EngineOutput] = []
+    under_way: list[Pending] = []
+    for frame in frames:
+        under_way.append(engine.submit(frame))
+        if len(under_way) >= engine.depth:
+            answers.append(under_way.pop(0).result())
+    answers.extend(pending.result() for pending in under_way)
+    parts = [[getattr(answer, name) for answer in answers] for name in OUTPUTS]
+    return EngineOutput(*(np.concatenate(part) for part in parts))
+
+
+def check_input(frame: NDArray[np.uint8], spec: ModelSpec) -> None:
+    """Raise `ValueError` unless `frame` is what the model takes."""
+    width, height = spec.input_wh
+    if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
+        raise ValueError(
+            f"frame {frame.shape} {frame.dtype}: expected ({height}, {width}, 3) uint8"
+        )

@@ -1,0 +1,1 @@
+"""What happens to a frame: analyser, gate, smoothing, ranking, saliency, verdict."""

@@ -1,0 +1,106 @@
+"""From a frame to its prediction: pure, the same live, in replay and in the benchmarks."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engines.base import Engine, Pending
+from engines.errors import EngineError
+from engines.preprocess import to_model_input
+from stream.analysis.gate import GateAnswer, check_features, check_pixels
+from stream.frame import Frame, Prediction, StageTimes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Started:
+    frame: Frame
+    answer: GateAnswer
+    pending: Pending | None
+    preprocess_ns: int
+    submitted_ns: int
+
+
+SKIPPED = GateAnswer("skipped", "left out by --every")
+
+
+def _without_run(frame: Frame, answer: GateAnswer) -> _Started:
+    return _Started(frame, answer, None, 0, 0)
+
+
+class Analyser:
+    """Gate, preprocess and run one engine; holds nothing from one frame to the next.
+
+    Parameters
+    ----------
+    engine : an open engine; the caller closes it
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.spec = engine.model.spec
+
+    def step(self, frame: Frame) -> Prediction:
+        """Analyse one frame and wait for the answer."""
+        return self._finish(self._start(frame))
+
+    def run(self, frames: Iterable[Frame], every: int = 1) -> Iterator[tuple[Frame, Prediction]]:
+        """Analyse each n-th frame in order, keeping the engine busy; answers are those of `step`.
+
+        The frames between come back too, in state "skipped".
+        """
+        under_way: deque[_Started] = deque()
+        for frame in frames:
+            wanted = frame.id.seq % every == 0
+            under_way.append(self._start(frame) if wanted else _without_run(frame, SKIPPED))
+            if len(under_way) > self.engine.depth:
+                oldest = under_way.popleft()
+                yield oldest.frame, self._finish(oldest)
+        for started in under_way:
+            yield started.frame, self._finish(started)
+
+    def _start(self, frame: Frame) -> _Started:
+        if frame.damage is not None:
+            return _without_run(frame, GateAnswer("damaged", frame.damage))
+        began_ns = time.perf_counter_ns()
+        model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
+        answer = check_pixels(model_input)
+        submitted_ns = time.perf_counter_ns()
+        pending = self.engine.submit(model_input) if answer.state == "ok" else None
+        return _Started(frame, answer, pending, submitted_ns - began_ns, submitted_ns)
+
+    def _finish(self, started: _Started) -> Prediction:
+        if started.pending is None:
+            return self._without_answer(started, started.answer)
+        try:
+            output = started.pending.result()
+        except EngineError as error:
+            return self._without_answer(started, GateAnswer("failed_infer", str(error)))
+        engine_ns = time.perf_counter_ns() - started.submitted_ns
+        answer, distance = check_features(output.features[0], self.spec.gate)
+        return Prediction(
+            id=started.frame.id,
+            state=answer.state,
+            reason=answer.reason,
+            probs=output.probs[0],
+            cam=output.cam[0],
+            features=output.features[0],
+            distance=distance,
+            times=StageTimes(started.preprocess_ns, engine_ns),
+            model_digest=self.engine.model.digest,
+        )
+
+    def _without_answer(self, started: _Started, answer: GateAnswer) -> Prediction:
+        return Prediction(
+            id=started.frame.id,
+            state=answer.state,
+            reason=answer.reason,
+            probs=None,
+            cam=None,
+            features=None,
+            distance=None,
+            times=StageTimes(started.preprocess_ns, 0),
+            model_digest=self.engine.model.digest,
+        )

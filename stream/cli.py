@@ -1,0 +1,91 @@
+"""The `stream` command: names every sub-command as a lazy import string."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from engines.errors import SonostreamError
+from stream import __version__
+
+DEFECT = 70
+COMMANDS = {
+    "replay": ("stream.commands:replay", "Analyse recordings and write a report for each."),
+    "demo": ("stream.commands:demo", "Analyse the bundled synthetic clip with the bundled model."),
+    "verify": ("stream.commands:verify", "Run a session again and compare byte for byte."),
+    "info": ("stream.commands:info", "Say what a model or a clip is."),
+    "doctor": ("stream.doctor:doctor", "Say what is installed, which engines work, and how fast."),
+    "phantom": ("stream.commands:phantom", "Write a phantom clip as a video file."),
+    "train": ("train.cli:train", "Train a recipe and export its model."),
+    "evaluate": ("train.cli:evaluate", "Measure a model on labelled frames or clips."),
+    "pointing": ("train.cli:pointing", "Measure whether a model's saliency points at the finding."),
+    "bench": ("benchmarks.bench_replay:bench", "Measure replay speed against what it replaces."),
+}
+
+
+def build_app() -> App:
+    """Return the command line application."""
+    app = App(
+        name="stream",
+        version=__version__,
+        help="Real-time ultrasound video stream analyser. Not a medical device.",
+        help_format="markdown",
+    )
+    for name, (target, summary) in COMMANDS.items():
+        app.command(target, name=name, help=summary)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 done, 2 usage, 3 input unusable, 4 partial, 5 model refused, 6 storage, 70 a defect of ours,
+    130 interrupted, 143 terminated.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    tokens = [word for word in tokens if word != "--debug"]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = build_app()(
+            tokens, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return _report(error, debug)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status if isinstance(status, int) else 0
+
+
+def run() -> None:
+    """Run as the installed script."""
+    sys.exit(main())
+
+
+def _report(error: Exception, debug: bool) -> int:
+    from stream import console
+
+    if debug:
+        console.trace()
+    if isinstance(error, SonostreamError):
+        console.fail(str(error))
+        return error.exit_code
+    if isinstance(error, CycloptsError):
+        console.fail(f"error usage: {str(error) or type(error).__name__}; see `stream --help`")
+        return 2
+    console.fail(
+        f"error defect: {type(error).__name__}: {error}; run again with --debug and report it"
+    )
+    return DEFECT
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,229 @@
+"""The sub-commands of the main job: replay, demo, verify, info, phantom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from engines.errors import SonostreamError
+from engines.load import load_model
+from engines.open import DEMO_MODEL, open_engine
+from stream import console
+from stream.config import load_config
+from stream.errors import SourceError, StorageError, UsageError
+from stream.replay import Job, Result, replay_clip
+from stream.sources.discover import find_clips
+from stream.sources.encode import write_video
+from stream.sources.open import open_source, source_info
+from stream.verify import verify_session
+
+DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
+PARTIAL = 4
+
+
+def replay(
+    paths: Annotated[list[str], Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    model: Path = DEMO_MODEL,
+    engine: str = "auto",
+    out: Path = Path("sessions"),
+    config: Path | None = None,
+    top_k: int | None = None,
+    score: str | None = None,
+    every: int | None = None,
+    stream_index: Annotated[int | None, Parameter(name="--stream")] = None,
+    json: bool = False,
+) -> int:
+    """Analyse every frame of recordings and write one session folder with a report for each.
+
+    Parameters
+    ----------
+    paths
+        Video files, DICOM files, folders, or addresses such as `phantom:kidney?seed=7`. A folder
+        stands for every clip below it; stills in one folder make one clip.
+    model
+        ONNX model made by `stream train`; the bundled demonstration model by default.
+    engine
+        `auto`, `openvino` or `onnxruntime`.
+    out
+        Folder for the session folders.
+    config
+        TOML file of settings; flags override it.
+    top_k
+        Key frames to keep.
+    score
+        Ranking score: `evidence-v1` or `doubt-v1`.
+    every
+        Analyse each n-th frame only.
+    stream_index
+        Which video stream of a file that has several.
+    json
+        Print the results as JSON.
+    """
+    settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
+    _check_out(out)
+    clips = find_clips(paths)
+    opened = open_engine(load_model(model), engine)
+    try:
+        job = Job(opened, model, settings, stream_index)
+        outcomes = [_replay_one(clip, job, out) for clip in clips]
+    finally:
+        opened.close()
+    _show(clips, outcomes, json)
+    return _status(outcomes)
+
+
+def demo(*, out: Path = Path("sessions"), engine: str = "auto", json: bool = False) -> int:
+    """Analyse the bundled synthetic clip with the bundled model and say where the report is.
+
+    Parameters
+    ----------
+    out
+        Folder for the session folder.
+    engine
+        `auto`, `openvino` or `onnxruntime`.
+    json
+        Print the result as JSON.
+    """
+    return replay([str(DEMO_CLIP)], engine=engine, out=out, json=json)
+
+
+def verify(session: Path, /, *, json: bool = False) -> int:
+    """Run a session again and compare journal and report byte for byte, timing columns aside.
+
+    Parameters
+    ----------
+    session
+        Session folder.
+    json
+        Print the findings as JSON.
+    """
+    findings = verify_session(session)
+    if json:
+        console.show_json({"session": str(session), "stands": not findings, "findings": findings})
+    elif not findings:
+        console.say(f"{session}: identical")
+    if findings and not json:
+        raise StorageError(str(session), "does not stand: " + " | ".join(findings[:20]))
+    return StorageError.exit_code if findings else 0
+
+
+def info(thing: str, /, *, json: bool = False) -> None:
+    """Say what a model or a clip is, without analysing it.
+
+    Parameters
+    ----------
+    thing
+        An `.onnx` model, a clip, a folder of stills or a phantom address.
+    json
+        Print JSON.
+    """
+    if thing.endswith(".onnx"):
+        facts = _model_facts(Path(thing))
+    else:
+        source, problems = source_info(thing)
+        facts = msgspec.to_builtins(source) | {"problems": [problem.text for problem in problems]}
+    if json:
+        console.show_json(facts)
+    else:
+        console.show_facts(thing, {key: str(value) for key, value in facts.items()})
+
+
+def phantom(address: str, target: Path, /) -> None:
+    """Write a phantom clip as an H.264 video file.
+
+    Parameters
+    ----------
+    address
+        Such as `phantom:kidney?seed=7&seconds=8`.
+    target
+        File to write; it must not exist.
+    """
+    if target.exists():
+        raise UsageError(str(target), "exists", "give another name", fault="C08")
+    with open_source(address, session="phantom") as source:
+        count = write_video(target, (frame.image for frame in source), source.info.rate_hz or 25.0)
+    console.say(f"{target}: {count} frames")
+
+
+def _replay_one(clip: str, job: Job, out: Path) -> Result | SonostreamError:
+    try:
+        with console.progress(Path(clip).name) as tick:
+            return replay_clip(clip, job, out, lambda source: tick(source.info.frame_count))
+    except SourceError as error:
+        console.fail(str(error))
+        return error
+
+
+def _show(clips: Sequence[str], outcomes: Sequence[Result | SonostreamError], json: bool) -> None:
+    if json:
+        rows = [_as_json(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=True)]
+        console.show_json(rows)
+        return
+    for outcome in outcomes:
+        if isinstance(outcome, Result):
+            for problem in outcome.manifest.problems:
+                console.warn(f"{outcome.manifest.input.info.name}: {problem}")
+    if len(clips) > 1:
+        console.show_table(
+            "Replay",
+            ("clip", "verdict", "frames", "analysed", "report"),
+            [_as_row(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=True)],
+        )
+    elif isinstance(outcomes[0], Result):
+        result = outcomes[0]
+        console.say(result.manifest.verdict.text)
+        console.say(f"report: {result.folder / 'report' / 'index.html'}")
+
+
+def _as_json(clip: str, outcome: Result | SonostreamError) -> dict[str, object]:
+    if isinstance(outcome, SonostreamError):
+        return {"clip": clip, "exit_code": outcome.exit_code, "error": str(outcome)}
+    manifest = outcome.manifest
+    return {
+        "clip": clip,
+        "exit_code": outcome.exit_code,
+        "session": str(outcome.folder),
+        "verdict": msgspec.to_builtins(manifest.verdict),
+        "ledger": manifest.ledger,
+        "problems": manifest.problems,
+    }
+
+
+def _as_row(clip: str, outcome: Result | SonostreamError) -> tuple[str, ...]:
+    if isinstance(outcome, SonostreamError):
+        return (Path(clip).name, "not analysed", "", "", str(outcome))
+    ledger, verdict = outcome.manifest.ledger, outcome.manifest.verdict
+    mark = "PARTIAL " if outcome.manifest.partial else ""
+    return (
+        outcome.manifest.input.info.name,
+        f"{mark}{verdict.label} ({verdict.share:.0%})",
+        str(ledger["grabbed"]),
+        str(ledger["analysed"]),
+        str(outcome.folder / "report" / "index.html"),
+    )
+
+
+def _status(outcomes: Sequence[Result | SonostreamError]) -> int:
+    codes = {outcome.exit_code for outcome in outcomes}
+    if codes == {0}:
+        return 0
+    done = any(isinstance(outcome, Result) for outcome in outcomes)
+    return PARTIAL if done else max(codes)
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(str(out), "is not a folder", "give another --out", fault="C08")
+
+
+def _model_facts(path: Path) -> dict[str, object]:
+    model = load_model(path)
+    facts: dict[str, object] = msgspec.to_builtins(model.spec)
+    facts["gate"] = model.spec.gate.rule if model.spec.gate else "none"
+    return {"digest": model.digest, "bytes": len(model.data)} | facts

@@ -1,0 +1,100 @@
+"""Every line a person sees; the only module that imports rich.
+
+Results go to stdout, progress and warnings to stderr; progress only on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+
+def out() -> Console:
+    """Return the console of results."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Return the console of progress, warnings and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print one line of result."""
+    out().print(Text(text))
+
+
+def warn(text: str) -> None:
+    """Print one line of warning."""
+    err().print(Text(text, style="yellow"))
+
+
+def fail(text: str) -> None:
+    """Print one line of error; line breaks inside it become spaces."""
+    err().print(Text(" ".join(text.splitlines()), style="bold red"))
+
+
+def trace() -> None:
+    """Print the traceback of the error under way."""
+    err().print_exception()
+
+
+def show_json(value: Any) -> None:
+    """Print a value as one JSON document."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of results."""
+    table = Table(title=Text(title), title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    out().print(table)
+
+
+def show_facts(title: str, facts: Mapping[str, str]) -> None:
+    """Print labelled facts."""
+    show_table(title, ("what", "value"), list(facts.items()))
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.0f} fps" if speed else "- fps", style="cyan")
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int | None], None]]:
+    """Show a bar with frames per second and remaining time.
+
+    Yields what to call after each frame, with the expected number of frames or None.
+    """
+    console = err()
+    columns = (
+        TextColumn("{task.fields[label]}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    with bar:
+        task = bar.add_task("", total=None, label=label)
+        yield lambda total: bar.update(task, advance=1, total=total)

@@ -1,0 +1,27 @@
+"""Errors of the frame path; each becomes one line and an exit code in ``stream.cli``."""
+
+from __future__ import annotations
+
+from engines.errors import SonostreamError
+
+
+class StreamError(SonostreamError):
+    """Base of all errors of this package."""
+
+
+class UsageError(StreamError):
+    """Arguments or configuration that cannot be used."""
+
+    exit_code = 2
+
+
+class SourceError(StreamError):
+    """An input that cannot be used at all."""
+
+    exit_code = 3
+
+
+class StorageError(StreamError):
+    """The session folder cannot be written or read."""
+
+    exit_code = 6

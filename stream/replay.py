@@ -1,0 +1,188 @@
+"""Replay: a recording in, a session folder with journal, report and manifest out."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import msgspec
+
+from engines.base import Engine
+from stream.analysis.analyser import Analyser
+from stream.config import AnalysisConfig
+from stream.errors import SourceError, StorageError
+from stream.report.write import write_report
+from stream.session.content import read_content
+from stream.session.journal import Journal
+from stream.session.manifest import (
+    JOURNAL,
+    Input,
+    Manifest,
+    ModelUsed,
+    file_digests,
+    utc_now,
+    versions,
+    write_manifest,
+)
+from stream.session.record import Recorder
+from stream.sources.base import Source
+from stream.sources.open import SourceOptions, open_source
+
+REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How clips are replayed.
+
+    Parameters
+    ----------
+    engine : open engine, used for one clip after another
+    model_path : where its model came from
+    config : of the analysis
+    stream_index : which video stream of a file, or None for its only one
+    """
+
+    engine: Engine
+    model_path: Path
+    config: AnalysisConfig
+    stream_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished session."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def exit_code(self) -> int:
+        """4 when frames of the input are missing or damaged, else 0."""
+        return 4 if self.manifest.partial else 0
+
+
+def replay_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:
+    """Analyse every frame of a clip, then write its report and seal the session folder.
+
+    Parameters and errors are those of `record_clip`.
+    """
+    recorded = record_clip(uri, job, out, on_frame)
+    return Result(recorded.folder, finish(recorded.folder, recorded.manifest))
+
+
+def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:
+    """Analyse every frame of a clip into the journal of a new session folder, without a report.
+
+    Parameters
+    ----------
+    uri : path or phantom address
+    out : folder in which the session folder is made
+    on_frame : called after each frame
+
+    Raises
+    ------
+    SourceError
+        If not one frame can be had; nothing is left behind.
+    StorageError
+        If the session cannot be written.
+    """
+    analyser = Analyser(job.engine)
+    options = SourceOptions(stream_index=job.stream_index)
+    with one_opencv_thread(), open_source(uri, session="replay", options=options) as source:
+        frames = iter(source)
+        first = next(frames, None)
+        if first is None:
+            raise SourceError(
+                source.info.name, "no frame in it", "expected at least one", fault="V04"
+            )
+        folder = make_folder(out, source.info.name)
+        complete = False
+        with Journal(folder / JOURNAL) as journal:
+            recorder = Recorder(journal, job.engine.model.spec, job.config)
+            try:
+                for frame, prediction in analyser.run(
+                    itertools.chain([first], frames), job.config.every
+                ):
+                    recorder.add(frame, prediction)
+                    on_frame(source)
+                complete = True
+            finally:
+                recorder.seal()
+                manifest = _manifest(uri, source, job, recorder, complete)
+                write_manifest(folder, manifest)
+    return Result(folder, manifest)
+
+
+def finish(folder: Path, manifest: Manifest) -> Manifest:
+    """Write the report of a session and seal the folder with the digest of every file."""
+    write_report(read_content(folder, manifest), folder / REPORT)
+    sealed = msgspec.structs.replace(manifest, files=file_digests(folder))
+    write_manifest(folder, sealed)
+    return sealed
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV from starting threads of its own; the engine has the cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def make_folder(out: Path, name: str) -> Path:
+    """Make a new session folder named after the clip; an existing one is never touched.
+
+    Raises
+    ------
+    StorageError
+        If `out` cannot be written.
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip("-.")[:60] or "clip"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = out / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise StorageError(str(out), f"cannot be written: {error.strerror}") from error
+    raise AssertionError("unreachable")
+
+
+def _manifest(uri: str, source: Source, job: Job, recorder: Recorder, complete: bool) -> Manifest:
+    info, model = source.info, job.engine.model
+    return Manifest(
+        created=utc_now(),
+        complete=complete,
+        partial=any(problem.partial for problem in source.problems),
+        problems=tuple(f"[{problem.fault}] {problem.text}" for problem in source.problems),
+        input=Input(
+            uri=uri if info.kind == "phantom" else str(Path(uri).absolute()),
+            stream_index=job.stream_index,
+            info=info,
+        ),
+        model=ModelUsed(
+            path=str(job.model_path.absolute()),
+            digest=model.digest,
+            spec=msgspec.structs.replace(model.spec, gate=None),
+            engine=job.engine.info.name,
+            runtime=str(job.engine.info),
+        ),
+        config=job.config,
+        verdict=recorder.tracker.verdict(),
+        ledger=recorder.ledger.totals(),
+        versions=versions(),
+        files={},
+    )

@@ -1,0 +1,1 @@
+"""Reports written from a session: HTML, PNG panels, CSV and JSON."""

@@ -1,0 +1,103 @@
+"""The report as one HTML page that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+import cv2
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.pixels import resize_plane
+from stream.report import wording
+from stream.report.content import KeyFrame, ReportContent
+from stream.report.overlay import draw_colour_bar, draw_overlay
+from stream.report.timeline import describe_timeline, draw_timeline
+
+_MAX_SIDE_PX = 900
+_IMAGE_BUDGET = 5_400_000
+_QUALITIES = (92, 85, 75, 60, 45)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A key frame with its two pictures as data URIs and their size in pixels."""
+
+    key: KeyFrame
+    original: str
+    overlay: str
+    size_wh: tuple[int, int]
+
+
+def encode_html(content: ReportContent) -> bytes:
+    """Render the page; the same content gives the same bytes.
+
+    Pictures are scaled down to 900 px and share a budget of 5.4 MB (7.2 MB as base64), so that
+    the page stays below 8 MB for any five frames.
+    """
+    environment = _environment()
+    css = environment.get_template("report.css").render()
+    budget = _IMAGE_BUDGET // (2 * max(1, len(content.key_frames)))
+    balance, balances = wording.balance_words(content.ledger)
+    page = environment.get_template("report.html").render(
+        content=content,
+        style_digest=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        timeline=draw_timeline(content),
+        timeline_words=describe_timeline(content),
+        pairs=[_build_pair(key, budget) for key in content.key_frames],
+        colour_bar=_encode_png(draw_colour_bar((256, 12))),
+        balance=balance,
+        balances=balances,
+        states=Counter(content.timeline.state),
+        labels=Counter(label or "no label" for label in content.timeline.label),
+    )
+    return page.encode()
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stream.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: wording.printable(value) if type(value) is str else value,
+    )
+    environment.filters.update(place=wording.place_words, state=wording.state_words)
+    environment.globals.update(
+        not_a_device=wording.NOT_A_DEVICE, scale_meaning=wording.SCALE_MEANING
+    )
+    return environment
+
+
+def _build_pair(key: KeyFrame, budget: int) -> _Pair:
+    height, width = key.image.shape[:2]
+    scale = min(1.0, _MAX_SIDE_PX / max(height, width))
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = resize_plane(key.image, size_wh)
+    saliency = cv2.resize(key.saliency, size_wh, interpolation=cv2.INTER_AREA)
+    overlay = draw_overlay(image, saliency.astype(np.float32, copy=False))
+    return _Pair(key, _encode_jpeg(image, budget), _encode_jpeg(overlay, budget), size_wh)
+
+
+def _encode_jpeg(image: NDArray[np.uint8], budget: int) -> str:
+    """Encode at the best quality within `budget` bytes, with full colour resolution."""
+    stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    full_colour = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    for quality in _QUALITIES:
+        _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality, *full_colour])
+        if data.size <= budget:
+            break
+    return _data_uri("image/jpeg", data)
+
+
+def _encode_png(image: NDArray[np.uint8]) -> str:
+    return _data_uri("image/png", cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1])
+
+
+def _data_uri(kind: str, data: NDArray[np.uint8]) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

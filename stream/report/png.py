@@ -1,0 +1,99 @@
+"""One key frame as a panel for print: original and saliency side by side at 600 DPI."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.report import wording
+from stream.report.content import KeyFrame, ReportContent
+from stream.report.overlay import draw_colour_bar, draw_overlay
+from stream.report.sheet import ACCENT, MUTED, RAIL, Sheet, Style
+
+_SIZE_MM = (160.0, 94.0)
+_LEFT, _RIGHT = 6.0, 154.0
+_BOX_MM, _GAP_MM, _IMAGES_TOP = (66.6, 50.0), 2.0, 16.5
+_BAR_MM = (3.0, 48.0)
+_ROWS_TOP, _ROW_MM, _ROWS, _SCORES_RIGHT = 75.2, 4.1, 3, 76.0
+_SCORE_GAP, _WORDS_LEFT, _LINE_MM = 3.0, 82.0, 3.4
+_NOTES_TOP, _NOTE_MM = 88.4, 2.8
+_TITLE, _PLAIN = Style(4.2, 650), Style(3.0)
+_SMALL, _WORDS = Style(2.6), Style(2.45)
+_CAPTION, _NOTE = Style(2.6, 400, MUTED), Style(2.1, 400, MUTED)
+
+
+def encode_panel(content: ReportContent, key: KeyFrame) -> bytes:
+    """Draw one key frame as a PNG of 160 by 94 mm; the same content gives the same bytes."""
+    sheet = Sheet(_SIZE_MM)
+    _draw_head(sheet, content, key)
+    _draw_images(sheet, key)
+    _draw_bar(sheet)
+    _draw_scores(sheet, content.classes, key)
+    _draw_words(sheet, key)
+    _draw_notes(sheet, content)
+    return sheet.encode_png()
+
+
+def _draw_head(sheet: Sheet, content: ReportContent, key: KeyFrame) -> None:
+    rank = f"Key frame {key.rank} of {len(content.key_frames)}"
+    room = _RIGHT - _LEFT - sheet.measure(rank, _PLAIN) - 6
+    sheet.write(sheet.fit(content.clip_name, _TITLE, room, keep_end=12), (_LEFT, 8.0), _TITLE)
+    sheet.write_right(rank, (_RIGHT, 8.0), _PLAIN)
+    partial = "PARTIAL input · " if content.partial else ""
+    verdict = f"{partial}clip verdict: {content.verdict_label}"
+    place = wording.place_words(key)
+    room = _RIGHT - _LEFT - sheet.measure(place, _PLAIN) - 6
+    sheet.write(place, (_LEFT, 13.2), _PLAIN)
+    sheet.write_right(sheet.fit(verdict, _PLAIN, room), (_RIGHT, 13.2), _PLAIN)
+
+
+def _draw_images(sheet: Sheet, key: KeyFrame) -> None:
+    image = np.atleast_3d(key.image)
+    image = np.broadcast_to(image, (*image.shape[:2], 3))
+    captions = ("Original", f"Saliency for {key.shown_class}")
+    pictures = (image, draw_overlay(key.image, key.saliency))
+    width, height = _BOX_MM
+    for column, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, bottom = _LEFT + column * (width + _GAP_MM), _IMAGES_TOP + height
+        sheet.fill((left, _IMAGES_TOP, left + width, bottom), RAIL)
+        sheet.place(picture, (left, _IMAGES_TOP), _BOX_MM)
+        sheet.write(sheet.fit(caption, _CAPTION, width), (left, bottom + 3.4), _CAPTION)
+
+
+def _draw_bar(sheet: Sheet) -> None:
+    left, top = _LEFT + 2 * (_BOX_MM[0] + _GAP_MM) + 1.0, _IMAGES_TOP + 1.0
+    width, height = _BAR_MM
+    sheet.place(np.rot90(draw_colour_bar((1024, 64))), (left, top), _BAR_MM)
+    for level in (0.0, 0.5, 1.0):
+        at = (left + width + 0.8, top + height * (1 - level) + 0.9)
+        sheet.write(f"{level:g}", at, _CAPTION)
+
+
+def _draw_scores(sheet: Sheet, classes: tuple[str, ...], key: KeyFrame) -> None:
+    """Write up to nine classes in columns of three, each with a bar under it."""
+    scores = [(name, float(prob)) for name, prob in zip(classes, key.probs, strict=True)]
+    scores = sorted(scores, key=lambda score: -score[1])[: 3 * _ROWS]
+    columns = -(-len(scores) // _ROWS)
+    pitch = (_SCORES_RIGHT - _LEFT + _SCORE_GAP) / columns
+    for index, (name, prob) in enumerate(scores):
+        left = _LEFT + index // _ROWS * pitch
+        right, base = left + pitch - _SCORE_GAP, _ROWS_TOP + index % _ROWS * _ROW_MM
+        style = Style(2.6, 650) if name == key.shown_class else _SMALL
+        sheet.write(sheet.fit(name, style, right - left - 6.0), (left, base), style)
+        sheet.write_right(f"{prob:.2f}", (right, base), style)
+        sheet.fill((left, base + 0.7, right, base + 1.2), RAIL)
+        sheet.fill((left, base + 0.7, left + (right - left) * prob, base + 1.2), ACCENT)
+
+
+def _draw_words(sheet: Sheet, key: KeyFrame) -> None:
+    width = _RIGHT - _WORDS_LEFT
+    lines = sheet.wrap(key.reason, _WORDS, width, 2)
+    lines += sheet.wrap(wording.score_words(key), _WORDS, width, 2)
+    for row, line in enumerate(lines):
+        sheet.write(line, (_WORDS_LEFT, _ROWS_TOP + row * _LINE_MM), _WORDS)
+
+
+def _draw_notes(sheet: Sheet, content: ReportContent) -> None:
+    notes = (wording.SCALE_MEANING, f"{wording.NOT_A_DEVICE}. {content.disclaimer}")
+    for row, note in enumerate(notes):
+        base = _NOTES_TOP + row * _NOTE_MM
+        sheet.write(sheet.fit(note, _NOTE, _RIGHT - _LEFT), (_LEFT, base), _NOTE)

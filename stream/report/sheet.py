@@ -1,0 +1,125 @@
+"""A white sheet in millimetres for print: lettering that never overflows, pictures, bars, PNG."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.report.wording import printable
+
+Colour = tuple[int, int, int]
+INK: Colour = (22, 32, 42)
+MUTED: Colour = (81, 96, 109)
+RAIL: Colour = (228, 233, 238)
+ACCENT: Colour = (10, 106, 134)
+
+_DPI = 600
+_PX_PER_MM = _DPI / 25.4
+_PX_PER_M = round(_DPI / 0.0254)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How letters look: height in mm, weight from 100 to 900 (400 is regular), colour."""
+
+    size_mm: float
+    weight: int = 400
+    colour: Colour = INK
+
+
+class Sheet:
+    """A white RGB canvas at 600 DPI; every place and size is in millimetres from the top left.
+
+    Letters are drawn with the scalable font that OpenCV carries, so no font file is needed.
+    """
+
+    def __init__(self, size_mm: tuple[float, float]) -> None:
+        width, height = _px(size_mm[0]), _px(size_mm[1])
+        self._canvas: NDArray[np.uint8] = np.full((height, width, 3), 255, np.uint8)
+        self._face = cv2.FontFace("sans")
+
+    def measure(self, text: str, style: Style) -> float:
+        """Return the width of a text in mm."""
+        shown, size = printable(text), _px(style.size_mm)
+        box = cv2.getTextSize((1 << 20, 1 << 10), shown, (0, 0), self._face, size, style.weight)
+        return float(box[2]) / _PX_PER_MM
+
+    def fit(self, text: str, style: Style, width_mm: float, *, keep_end: int = 0) -> str:
+        """Shorten a text to `width_mm` by an ellipsis before its last `keep_end` characters."""
+        text = printable(text)
+        if self.measure(text, style) <= width_mm:
+            return text
+        end = text[len(text) - keep_end :] if keep_end else ""
+        low, high = 0, len(text) - len(end)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = self.measure(f"{text[:middle]}…{end}", style) <= width_mm
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return f"{text[:low].rstrip()}…{end}"
+
+    def wrap(self, text: str, style: Style, width_mm: float, lines: int) -> list[str]:
+        """Break a text at spaces into at most `lines` lines, the last one shortened if need be."""
+        words, wrapped = printable(text).split(), list[str]()
+        while words and len(wrapped) < lines - 1:
+            count = len(words)
+            while count > 1 and self.measure(" ".join(words[:count]), style) > width_mm:
+                count -= 1
+            wrapped.append(self.fit(" ".join(words[:count]), style, width_mm))
+            words = words[count:]
+        return [*wrapped, self.fit(" ".join(words), style, width_mm)] if words else wrapped
+
+    def write(self, text: str, at_mm: tuple[float, float], style: Style) -> None:
+        """Write one line whose baseline starts at `at_mm`."""
+        size, at = _px(style.size_mm), (_px(at_mm[0]), _px(at_mm[1]))
+        shown = printable(text)  # OpenCV 5.0 dies of an unpaired surrogate
+        cv2.putText(self._canvas, shown, at, style.colour, self._face, size, style.weight)
+
+    def write_right(self, text: str, at_mm: tuple[float, float], style: Style) -> None:
+        """Write one line whose baseline ends at `at_mm`."""
+        self.write(text, (at_mm[0] - self.measure(text, style), at_mm[1]), style)
+
+    def fill(self, box_mm: tuple[float, float, float, float], colour: Colour) -> None:
+        """Fill the box (left, top, right, bottom)."""
+        left, top, right, bottom = map(_px, box_mm)
+        self._canvas[top:bottom, left:right] = colour
+
+    def place(
+        self, image: NDArray[np.uint8], at_mm: tuple[float, float], box_mm: tuple[float, float]
+    ) -> None:
+        """Draw an RGB picture (h, w, 3) as large as the box allows, centred, its shape kept.
+
+        Growing repeats source pixels, so that print shows no value that the frame did not have;
+        shrinking averages areas.
+        """
+        box_w, box_h = _px(box_mm[0]), _px(box_mm[1])
+        height, width = image.shape[:2]
+        scale = min(box_w / width, box_h / height)
+        size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+        mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST_EXACT
+        scaled = cv2.resize(np.ascontiguousarray(image), size_wh, interpolation=mode)
+        left = _px(at_mm[0]) + (box_w - size_wh[0]) // 2
+        top = _px(at_mm[1]) + (box_h - size_wh[1]) // 2
+        self._canvas[top : top + size_wh[1], left : left + size_wh[0]] = scaled
+
+    def encode_png(self) -> bytes:
+        """Return the sheet as PNG with its resolution, 23622 pixels per metre.
+
+        References
+        ----------
+        W3C, PNG Specification (Third Edition), 5.3 Chunk layout and 11.3.4.3 pHYs.
+        """
+        canvas_bgr = np.ascontiguousarray(self._canvas[..., ::-1])
+        data = cv2.imencode(".png", canvas_bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
+        body = b"pHYs" + struct.pack(">IIB", _PX_PER_M, _PX_PER_M, 1)
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        after_header = 8 + 4 + 4 + 13 + 4
+        return data[:after_header] + chunk + data[after_header:]
+
+
+def _px(length_mm: float) -> int:
+    return round(length_mm * _PX_PER_MM)

@@ -1,0 +1,1 @@
+"""The session folder: journal, manifest and ledger."""

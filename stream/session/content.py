@@ -1,0 +1,158 @@
+"""Reads a session folder back as the content of its report."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.preprocess import cam_to_image, place
+from engines.spec import ModelSpec
+from stream.report.content import KeyFrame, ReportContent, Timeline
+from stream.session.journal import open_reading
+from stream.session.manifest import JOURNAL, Manifest
+
+DISCLAIMER = (
+    "Not a medical device. For research, teaching and engineering only; "
+    "not for diagnosis, treatment or any clinical decision."
+)
+
+
+def read_content(folder: Path, manifest: Manifest) -> ReportContent:
+    """Gather what the report of a session shows.
+
+    Parameters
+    ----------
+    folder : session folder with a journal
+    manifest : of that session; its `files` are not read
+
+    Raises
+    ------
+    StorageError
+        If the journal cannot be read.
+    """
+    spec = manifest.model.spec
+    with open_reading(folder / JOURNAL) as db:
+        timeline = _read_timeline(db, len(spec.classes))
+        key_frames = tuple(_read_key_frames(db, spec, timeline.has_time))
+    return ReportContent(
+        clip_name=manifest.input.info.name,
+        source=_source_facts(manifest),
+        classes=spec.classes,
+        positive_class=spec.positive_class,
+        threshold=spec.threshold,
+        verdict_label=manifest.verdict.label,
+        verdict_text=manifest.verdict.text,
+        verdict_share=manifest.verdict.share,
+        timeline=timeline,
+        key_frames=key_frames,
+        ledger=manifest.ledger,
+        problems=manifest.problems,
+        partial=manifest.partial or not manifest.complete,
+        provenance=_provenance(manifest),
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _read_timeline(db: sqlite3.Connection, classes: int) -> Timeline:
+    rows = db.execute("SELECT * FROM frames ORDER BY epoch, seq").fetchall()
+    has_time = any(row["pts_ns"] is not None for row in rows)
+    seq = np.array([row["seq"] for row in rows], np.int64)
+    time_s = np.array([row["time_ns"] for row in rows], np.float64) * 1e-9
+    return Timeline(
+        seq=seq,
+        time_s=time_s if has_time else seq.astype(np.float64),
+        has_time=has_time,
+        probs=_numbers([row["probs"] for row in rows], classes),
+        smoothed=_numbers([row["smoothed"] for row in rows], classes),
+        label=tuple(row["label"] for row in rows),
+        state=tuple(row["state"] for row in rows),
+    )
+
+
+def _numbers(texts: list[str | None], classes: int) -> NDArray[np.float32]:
+    nothing = [float("nan")] * classes
+    rows = [msgspec.json.decode(text) if text else nothing for text in texts]
+    return np.array(rows, np.float32).reshape(len(rows), classes)
+
+
+def _read_key_frames(db: sqlite3.Connection, spec: ModelSpec, has_time: bool) -> list[KeyFrame]:
+    rows = db.execute(
+        "SELECT ranked.*, frames.probs FROM ranked JOIN frames USING (epoch, seq) ORDER BY rank"
+    )
+    return [_key_frame(row, spec, has_time) for row in rows]
+
+
+def _key_frame(row: sqlite3.Row, spec: ModelSpec, has_time: bool) -> KeyFrame:
+    image = _decode_png(row["image_png"])
+    cam = np.frombuffer(row["cam"], "<f4").reshape(msgspec.json.decode(row["cam_shape"]))
+    index = spec.positive_index
+    shape_hw = (image.shape[0], image.shape[1])
+    on_image = cam_to_image(cam[index], shape_hw, place(shape_hw, spec.input_wh, spec.fit))
+    parts = msgspec.json.decode(row["score_parts"])
+    return KeyFrame(
+        rank=row["rank"],
+        seq=row["seq"],
+        time_s=row["time_ns"] * 1e-9 if has_time else None,
+        score=row["score"],
+        score_parts=parts,
+        reason=_reason(parts, row["displaced"], spec),
+        probs=np.array(msgspec.json.decode(row["probs"]), np.float32),
+        shown_class=spec.positive_class,
+        image=image,
+        saliency=np.clip(on_image / spec.cam_scale[index], 0.0, 1.0).astype(np.float32),
+    )
+
+
+def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> str:
+    probability = parts["probability"]
+    side = "above" if probability >= spec.threshold else "below"
+    text = f"{spec.positive_class} {probability:.2f}, {side} the threshold {spec.threshold:.2f}"
+    if "focus" in parts:
+        text += ", map concentrated" if parts["focus"] >= 0.5 else ", map spread out"
+    if displaced:
+        text += f"; took the place of frame {displaced.partition(':')[2]}"
+    return text + "."
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is not None, "the journal holds what we encoded"
+    rgb = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb.astype(np.uint8, copy=False)
+
+
+def _source_facts(manifest: Manifest) -> dict[str, str]:
+    source = manifest.input.info
+    width, height = source.size_wh
+    rate = f"{source.rate_hz:.2f} frames/s" if source.rate_hz else "no clock"
+    return {
+        "File": source.name,
+        "Kind": source.kind,
+        "Picture": f"{width} x {height} px, {rate}",
+        "Format": source.detail,
+        "SHA-256": source.sha256 or "none: generated",
+    }
+
+
+def _provenance(manifest: Manifest) -> dict[str, str]:
+    spec, model = manifest.model.spec, manifest.model
+    settings = msgspec.to_builtins(manifest.config)
+    full_scale = spec.cam_scale[spec.positive_index]
+    return {
+        "Model": f"{spec.name}, classes {', '.join(spec.classes)}",
+        "Model SHA-256": model.digest,
+        "Model measured on": spec.metrics_split,
+        "Intended use": spec.intended_use,
+        "Licence of the weights": spec.licence,
+        "Threshold": f"{spec.threshold:.3f}: {spec.threshold_rule}",
+        "Temperature": f"{spec.temperature:.3f}",
+        "Saliency": f"{spec.cam_kind} of {spec.positive_class}, full scale {full_scale:.3g}",
+        "Engine": model.runtime,
+        "Settings": ", ".join(f"{key} {value}" for key, value in settings.items()),
+        "Versions": ", ".join(f"{key} {value}" for key, value in manifest.versions.items()),
+    }

@@ -1,0 +1,206 @@
+"""The journal of a session: one SQLite file with a row per frame, key frame and event."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from stream.errors import StorageError
+from stream.frame import State
+
+BATCH = 256
+TIMING_COLUMNS = frozenset({"captured_ns", "preprocess_ns", "engine_ns"})
+TABLES = ("frames", "ranked", "events", "ledger")
+
+_SCHEMA = """
+CREATE TABLE frames (
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL, pts_ns INTEGER, time_ns INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, probs TEXT, smoothed TEXT, label TEXT NOT NULL,
+    distance REAL, captured_ns INTEGER NOT NULL, preprocess_ns INTEGER NOT NULL,
+    engine_ns INTEGER NOT NULL, PRIMARY KEY (epoch, seq)) WITHOUT ROWID;
+CREATE TABLE ranked (
+    rank INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL, score REAL NOT NULL, score_parts TEXT NOT NULL,
+    displaced TEXT, image_png BLOB NOT NULL, cam_shape TEXT NOT NULL, cam BLOB NOT NULL);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    kind TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE ledger (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class FrameRow(NamedTuple):
+    """One frame; `probs` and `smoothed` are JSON lists, None where there was no answer."""
+
+    epoch: int
+    seq: int
+    pts_ns: int | None
+    time_ns: int
+    state: State
+    reason: str
+    probs: str | None
+    smoothed: str | None
+    label: str
+    distance: float | None
+    captured_ns: int
+    preprocess_ns: int
+    engine_ns: int
+
+
+class RankedRow(NamedTuple):
+    """One key frame; `cam` holds float32 little-endian of shape `cam_shape` (a JSON list)."""
+
+    rank: int
+    epoch: int
+    seq: int
+    time_ns: int
+    score: float
+    score_parts: str
+    displaced: str | None
+    image_png: bytes
+    cam_shape: str
+    cam: bytes
+
+
+class EventRow(NamedTuple):
+    """Something that happened at a frame."""
+
+    epoch: int
+    seq: int
+    kind: str
+    text: str
+
+
+class Journal:
+    """Writes a journal; rows reach the disk in batches and all of them on close.
+
+    Parameters
+    ----------
+    path : file to create
+
+    Raises
+    ------
+    StorageError
+        From every method, if the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[FrameRow] = []
+        with _storage(path):
+            self._db = sqlite3.connect(path)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add_frame(self, row: FrameRow) -> None:
+        """Add one frame."""
+        self._rows.append(row)
+        if len(self._rows) >= BATCH:
+            self._flush()
+
+    def add_event(self, row: EventRow) -> None:
+        """Add one event, numbered in order."""
+        self._insert("events (epoch, seq, kind, text)", [row])
+
+    def seal(self, ranked: list[RankedRow], ledger: Mapping[str, int]) -> None:
+        """Add the key frames and the ledger."""
+        self._insert("ranked", ranked)
+        self._insert("ledger", list(ledger.items()))
+        self._flush()
+
+    def close(self) -> None:
+        """Write what is left and fold the write-ahead log into the one file."""
+        with _storage(self._path), closing(self._db):
+            self._flush()
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("PRAGMA journal_mode=DELETE")
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        self._insert("frames", rows)
+        with _storage(self._path):
+            self._db.commit()
+
+    def _insert(self, table: str, rows: list[Any]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            with _storage(self._path):
+                statement = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
+                self._db.executemany(statement, rows)
+
+
+@contextmanager
+def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal for reading only; rows come as `sqlite3.Row`.
+
+    Raises
+    ------
+    StorageError
+        If the file is absent or not a journal.
+    """
+    if not path.is_file():
+        raise StorageError(str(path), "no journal here", "give a session folder")
+    with (
+        _storage(path),
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        db.row_factory = sqlite3.Row
+        yield db
+
+
+def first_difference(ours: Path, theirs: Path) -> str | None:
+    """Compare two journals row by row, timing columns aside; return the first difference."""
+    with open_reading(ours) as a, open_reading(theirs) as b:
+        for table in TABLES:
+            left, right = _rows(a, table), _rows(b, table)
+            for number, (one, other) in enumerate(zip(left, right, strict=False)):
+                if one != other:
+                    return f"table {table}, row {number} ({_describe(one, other)})"
+            if len(left) != len(right):
+                return f"table {table}: {len(left)} rows, expected {len(right)}"
+    return None
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    rows = db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608 - our own names
+    return [
+        {
+            key: value
+            for key, value in zip(row.keys(), row, strict=True)
+            if key not in TIMING_COLUMNS
+        }
+        for row in rows
+    ]
+
+
+def _describe(one: dict[str, Any], other: dict[str, Any]) -> str:
+    key = next(k for k in one if one[k] != other.get(k))
+    place = f"epoch {one['epoch']} seq {one['seq']}: " if "seq" in one else ""
+    values = [
+        v if not isinstance(v, bytes) else f"{len(v)} bytes" for v in (one[key], other.get(key))
+    ]
+    return f"{place}{key} is {values[0]!r}, expected {values[1]!r}"
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(str(path), f"journal: {error}", "check space and permissions") from error

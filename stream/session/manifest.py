@@ -1,0 +1,124 @@
+"""What was analysed, by what, with which result: the seal on a session folder."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from engines.spec import ModelSpec
+from stream import __version__
+from stream.analysis.verdict import Verdict
+from stream.config import AnalysisConfig
+from stream.errors import StorageError
+from stream.sources.base import SourceInfo
+
+MANIFEST = "manifest.json"
+JOURNAL = "journal.sqlite"
+SCHEMA = 1
+LIBRARIES = ("numpy", "opencv-python-headless", "av", "openvino", "onnxruntime", "pydicom")
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was analysed; `uri` is an absolute path or a phantom address."""
+
+    uri: str
+    stream_index: int | None
+    info: SourceInfo
+
+
+class ModelUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which model and engine answered; `spec` is the model's own, its gate left out."""
+
+    path: str
+    digest: str
+    spec: ModelSpec
+    engine: str
+    runtime: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything needed to run a session again and to tell whether it was changed.
+
+    Parameters
+    ----------
+    created : wall time in UTC, for people only
+    complete : False when the session was interrupted
+    problems : of the input, one line each; `partial` when frames are missing or damaged
+    files : sha256 by path relative to the session folder
+    """
+
+    schema: int = SCHEMA
+    created: str
+    complete: bool
+    partial: bool
+    problems: tuple[str, ...]
+    input: Input
+    model: ModelUsed
+    config: AnalysisConfig
+    verdict: Verdict
+    ledger: dict[str, int]
+    versions: dict[str, str]
+    files: dict[str, str]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json`, complete or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    temporary = folder / f".{MANIFEST}.tmp"
+    try:
+        temporary.write_bytes(data + b"\n")
+        temporary.replace(folder / MANIFEST)
+    except OSError as error:
+        raise StorageError(str(folder), f"cannot be written: {error.strerror}") from error
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a session folder.
+
+    Raises
+    ------
+    StorageError
+        If it is absent or damaged.
+    """
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except OSError as error:
+        raise StorageError(str(folder), "not a session folder: no manifest.json") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StorageError(str(folder / MANIFEST), f"damaged: {error}") from error
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below `folder` but the manifest, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of our code, Python and the libraries that results depend on."""
+    found = {"sonostream": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def utc_now() -> str:
+    """Return the wall time for people, such as ``2030-01-31T12:00:00Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,275 @@
+"""A source whose reader runs in a child process that can neither hurt nor hang its parent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from engines.pixels import Pixels
+from stream.errors import SourceError, StreamError
+from stream.frame import Frame, FrameId
+from stream.sources.base import Problem, SourceInfo
+from stream.sources.regular import shown_name
+from stream.sources.ring import Ring
+from stream.sources.sandbox_wire import (
+    MAX_MESSAGE_BYTES,
+    Ended,
+    FromChild,
+    Opened,
+    Refused,
+    Request,
+    RingGiven,
+    RingWanted,
+    Shown,
+)
+
+_CHILD = "stream.sources.sandbox_child"
+_ROOT = Path(__file__).parents[2]
+_RING_BYTES = 256 << 20
+_MIN_SLOTS = 4
+_SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_EXIT_WAIT_S = 2.0
+_MAX_PRINTED_BYTES = 1 << 13
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a sandboxed reader may use.
+
+    Parameters
+    ----------
+    memory_bytes : address space of the child
+    stall_s : longest wait for a sign of progress
+    slots : pictures in shared memory, 4 to 255; fewer when pictures are large
+    threads : decoder threads
+    """
+
+    memory_bytes: int = 2 << 30
+    stall_s: float = 20.0
+    slots: int = 8
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not _MIN_SLOTS <= self.slots <= 255:
+            raise ValueError(f"slots {self.slots}: expected {_MIN_SLOTS} to 255")
+
+
+class SandboxedSource:
+    """The frames of one input, decoded in a child; see `stream.sources.base.Source`.
+
+    The pixels of a frame lie in shared memory as long as anybody keeps the frame or a view of
+    its planes, and never change; see `stream.sources.ring`. `seq` counts from 0 over the whole
+    input; `epoch` grows when the size or the layout of the pictures changes.
+
+    Parameters
+    ----------
+    request : what to open
+    session : first part of every frame's identity
+    limits : what the child may use
+
+    Raises
+    ------
+    SourceError
+        If the input cannot be used, or the child crashes or stalls over it.
+    UsageError
+        If a choice is needed, such as that of a stream.
+    """
+
+    def __init__(self, request: Request, session: str, limits: Limits) -> None:
+        self._session, self._limits = session, limits
+        self._name = shown_name(os.fsdecode(request.uri))
+        self._problems: tuple[Problem, ...] = ()
+        self._decoder: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+        self._printed = os.memfd_create("sonostream-printed", os.MFD_CLOEXEC)
+        self._child, self._control = _start(limits.memory_bytes, self._printed)
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
+        self._done = self._closed = False
+        try:
+            self._control.send(msgspec.msgpack.encode(request))
+            self._info = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> SourceInfo:
+        """Facts known before the first frame."""
+        return self._info
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Problems met so far; complete after the last frame."""
+        return self._problems
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child; may be called twice. Frames already taken stay valid."""
+        if self._closed:
+            return
+        self._closed = self._done = True
+        self._control.close()
+        os.close(self._printed)
+        self._child.kill()
+        self._child.wait()
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield every frame, once.
+
+        Raises
+        ------
+        SourceError
+            If there is not one frame. When the child is lost later, `problems` tells.
+        """
+        count, epoch, layout = 0, 0, None
+        while (message := self._next_picture(count)) is not None:
+            if layout != message.shapes:
+                epoch, layout = epoch + (layout is not None), message.shapes
+            count += 1
+            yield self._frame(message, FrameId(self._session, epoch, count - 1))
+
+    def _open(self) -> SourceInfo:
+        message = self._receive()
+        if not isinstance(message, Opened):
+            raise self._lost("the decoder spoke out of turn", "F10")
+        self._problems = message.problems
+        width, height = message.info.size_wh
+        self._give_ring(max(1, width * height * 3))
+        return message.info
+
+    def _next_picture(self, count: int) -> Shown | None:
+        """Return the next picture's message; None after the last or when the child is lost."""
+        if self._done:
+            return None
+        try:
+            message = self._wait_picture()
+        except StreamError as error:
+            self._done = True
+            if count == 0:
+                raise
+            found = Problem(error.fault, f"{error.problem} after {count} frames", True)
+            self._problems = (*self._problems, found)
+            return None
+        if isinstance(message, Ended):
+            self._done, self._problems = True, message.problems
+            return None
+        return message
+
+    def _wait_picture(self) -> Shown | Ended:
+        while True:
+            if self._ring.waiting * 2 >= self._ring.slots or not self._poll.poll(0):
+                self._send(self._ring.freed())  # in batches, for each may wake the child
+            message = self._receive()
+            if isinstance(message, Shown | Ended):
+                return message
+            if not isinstance(message, RingWanted):
+                raise self._lost("the decoder spoke out of turn", "F10")
+            self._give_ring(message.slot_bytes)
+
+    def _frame(self, message: Shown, identity: FrameId) -> Frame:
+        planes = self._ring.take(message.slot, message.shapes)
+        pixels = Pixels(planes, message.matrix, message.full_range)
+        return Frame(
+            identity, pixels, time.monotonic_ns(), message.pts_ns, self._info.name, message.damage
+        )
+
+    def _give_ring(self, slot_bytes: int) -> None:
+        slots = min(self._limits.slots, _RING_BYTES // slot_bytes)
+        if slots < _MIN_SLOTS:
+            raise self._lost(f"a picture of {slot_bytes} bytes is too large", "V14")
+        self._ring = Ring(slot_bytes, slots)
+        given = msgspec.msgpack.encode(RingGiven(slot_bytes, slots))
+        try:
+            socket.send_fds(self._control, [given], [self._ring.fd])
+        except (BrokenPipeError, ConnectionResetError):
+            _log.debug("%s: the child has gone before its ring came", self._name)
+        finally:
+            self._ring.close_fd()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            if data:
+                self._control.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            _log.debug("%s: the child has gone; its last messages follow", self._name)
+
+    def _receive(self) -> FromChild:
+        """Return the child's next message; raise what it refused, or that it is lost."""
+        if not self._poll.poll(self._limits.stall_s * 1000):
+            self._child.kill()
+            raise self._lost(f"no progress in {self._limits.stall_s:g} s", "F11")
+        data = self._receive_bytes()
+        if not data:
+            raise self._lost(self._death(), "F10")
+        try:
+            message = self._decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise self._lost("the decoder spoke nonsense", "F10") from error
+        if isinstance(message, Refused):
+            raise message.error()
+        return message
+
+    def _receive_bytes(self) -> bytes:
+        try:
+            return self._control.recv(MAX_MESSAGE_BYTES)
+        except ConnectionResetError:  # it died with messages unread; its own are still there
+            return self._control.recv(MAX_MESSAGE_BYTES)
+
+    def _death(self) -> str:
+        """Say how the child ended; what it printed goes to the debug log."""
+        try:
+            code = self._child.wait(_EXIT_WAIT_S)
+        except subprocess.TimeoutExpired:
+            return "the decoder closed its channel"
+        printed = os.pread(self._printed, _MAX_PRINTED_BYTES, 0).decode("utf-8", "replace")
+        _log.debug("%s: the child ended with %d: %s", self._name, code, printed)
+        if code < 0:
+            return f"the decoder was ended by {signal.Signals(-code).name}"
+        return f"the decoder ended with status {code}"
+
+    def _lost(self, problem: str, fault: str) -> SourceError:
+        return SourceError(self._name, problem, "see --debug; the file may be hostile", fault=fault)
+
+
+def _start(memory_bytes: int, printed: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the child with nothing but a control socket and a lifeline on standard input."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.setblocking(False)
+    with theirs:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", _CHILD, str(theirs.fileno()), str(memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=printed,
+            pass_fds=[theirs.fileno()],
+            cwd=_ROOT,
+            env={**os.environ, **_SINGLE_THREADED},
+        )
+    return child, control

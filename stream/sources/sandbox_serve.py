@@ -1,0 +1,138 @@
+"""The work of the sandboxed child: open one input, put its pictures into the ring."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Literal
+
+import cv2
+import msgspec
+
+from engines.pixels import Pixels
+from stream.errors import SourceError, UsageError
+from stream.sources.base import Picture, Reader
+from stream.sources.regular import shown_name
+from stream.sources.ring import Slots
+from stream.sources.sandbox_wire import (
+    MAX_MESSAGE_BYTES,
+    Ended,
+    FromChild,
+    FromParent,
+    Opened,
+    Refused,
+    Request,
+    RingGiven,
+    RingWanted,
+    Shown,
+)
+
+_MAX_TEXT = 500
+
+
+def open_reader(request: Request) -> Reader:
+    """Open the reader for a request; its decoder is imported only here."""
+    uri = os.fsdecode(request.uri)
+    if request.kind == "phantom":
+        from stream.sources.phantom import open_phantom
+
+        return open_phantom(uri)
+    if request.kind == "images":
+        from stream.sources.images import open_images
+
+        return open_images(uri)
+    if request.kind == "dicom":
+        from stream.sources.dicom import open_dicom
+
+        return open_dicom(uri)
+    from stream.sources.video import open_video
+
+    return open_video(uri, stream_index=request.stream_index, threads=request.threads)
+
+
+def serve(control: socket.socket, opener: Callable[[Request], Reader]) -> None:
+    """Read the request from the parent and answer it; return when the parent has gone."""
+    cv2.setNumThreads(1)  # the other cores belong to the engine
+    channel = _Channel(control)
+    try:
+        request = channel.receive()
+        if isinstance(request, Request):
+            _answer(channel, request, opener)
+        while True:
+            channel.receive_slots()  # stay until the parent has read everything and hangs up
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        return  # the parent wants no more
+
+
+def _answer(channel: _Channel, request: Request, opener: Callable[[Request], Reader]) -> None:
+    try:
+        reader = opener(request)
+        channel.send(Opened(reader.info, reader.problems))
+        slots = channel.receive_ring()
+        for picture in reader.pictures():
+            slots = _deliver(channel, slots, picture)
+        channel.send(Ended(reader.problems))
+    except (SourceError, UsageError) as error:
+        channel.send(_refusal(error))
+    except MemoryError:
+        name = shown_name(os.fsdecode(request.uri))
+        problem, remedy = "decoding needs more memory than the limit", "use a smaller recording"
+        channel.send(Refused("source", name, problem, remedy, "F33"))
+
+
+def _deliver(channel: _Channel, slots: Slots, picture: Picture) -> Slots:
+    pixels: Pixels = picture.pixels
+    if pixels.nbytes > slots.slot_bytes:
+        channel.send(RingWanted(pixels.nbytes))
+        slots = channel.receive_ring()
+    while not slots.free:
+        slots.free.extend(channel.receive_slots())
+    slot, shapes = slots.put(pixels)
+    channel.send(
+        Shown(slot, tuple(shapes), pixels.matrix, pixels.full_range, picture.pts_ns, picture.damage)
+    )
+    return slots
+
+
+def _refusal(error: SourceError | UsageError) -> Refused:
+    kind: Literal["source", "usage"] = "usage" if isinstance(error, UsageError) else "source"
+    subject, problem, remedy = (
+        text[:_MAX_TEXT] for text in (error.subject, error.problem, error.remedy)
+    )
+    return Refused(kind, subject, problem, remedy, error.fault)
+
+
+class _Channel:
+    """The control socket as messages."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder: msgspec.msgpack.Decoder[FromParent] = msgspec.msgpack.Decoder(FromParent)
+
+    def send(self, message: FromChild) -> None:
+        self._control.send(self._encoder.encode(message))
+
+    def receive(self) -> FromParent:
+        return self._decoder.decode(self.receive_slots())
+
+    def receive_slots(self) -> bytes:
+        data = self._control.recv(MAX_MESSAGE_BYTES)
+        if not data:
+            raise EOFError
+        return data
+
+    def receive_ring(self) -> Slots:
+        """Wait for a ring; slots of the ring before do not matter any more."""
+        while True:
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
+            if not data:
+                raise EOFError
+            if fds:
+                break
+        given = self._decoder.decode(data)
+        assert isinstance(given, RingGiven)
+        slots = Slots(fds[0], given.slot_bytes, given.slots)
+        os.close(fds[0])
+        return slots

@@ -1,0 +1,80 @@
+"""What a sandboxed reader and its parent say to each other; one msgpack message per packet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from engines.pixels import Matrix
+from stream.errors import SourceError, StreamError, UsageError
+from stream.sources.base import Problem, SourceInfo
+
+MAX_MESSAGE_BYTES = 1 << 17
+
+Kind = Literal["video", "images", "dicom", "phantom"]
+
+
+class Request(msgspec.Struct, array_like=True, tag="request", frozen=True):
+    """Parent to child, first of all: what to open."""
+
+    kind: Kind
+    uri: bytes
+    stream_index: int | None = None
+    threads: int = 1
+
+
+class RingGiven(msgspec.Struct, array_like=True, tag="ring", frozen=True):
+    """Parent to child, with the descriptor of a new ring beside it; all its slots are free."""
+
+    slot_bytes: int
+    slots: int
+
+
+class Opened(msgspec.Struct, array_like=True, tag="opened", frozen=True):
+    """Child to parent: the input is usable; a ring is needed now."""
+
+    info: SourceInfo
+    problems: tuple[Problem, ...]
+
+
+class RingWanted(msgspec.Struct, array_like=True, tag="want", frozen=True):
+    """Child to parent: the pictures became too large for the slots."""
+
+    slot_bytes: int
+
+
+class Shown(msgspec.Struct, array_like=True, tag="shown", frozen=True):
+    """Child to parent: a picture lies in a slot."""
+
+    slot: int
+    shapes: tuple[tuple[int, ...], ...]
+    matrix: Matrix
+    full_range: bool
+    pts_ns: int | None
+    damage: str | None
+
+
+class Ended(msgspec.Struct, array_like=True, tag="ended", frozen=True):
+    """Child to parent: there are no more pictures."""
+
+    problems: tuple[Problem, ...]
+
+
+class Refused(msgspec.Struct, array_like=True, tag="refused", frozen=True):
+    """Child to parent: the input cannot be used."""
+
+    kind: Literal["source", "usage"]
+    subject: str
+    problem: str
+    remedy: str
+    fault: str
+
+    def error(self) -> StreamError:
+        """Return the error that the child met."""
+        kind = UsageError if self.kind == "usage" else SourceError
+        return kind(self.subject, self.problem, self.remedy, fault=self.fault)
+
+
+FromChild = Opened | RingWanted | Shown | Ended | Refused
+FromParent = Request | RingGiven

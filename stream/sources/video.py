@@ -1,0 +1,244 @@
+"""Video files of every kind that FFmpeg reads, decoded in the calling process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from stream.errors import SourceError
+from stream.sources import video_stream as streams
+from stream.sources.base import Picture, Problem, SourceInfo
+from stream.sources.regular import open_regular, shown_name
+from stream.sources.video_audit import ClipAudit, DamageTrail
+from stream.sources.video_checks import check_content, check_size, find_cut
+from stream.sources.video_fields import deinterlaced
+from stream.sources.video_pixels import (
+    describe_loss,
+    display_size,
+    read_pixels,
+    read_turn,
+    set_upright,
+)
+
+if TYPE_CHECKING:
+    VideoPacket = av.Packet[VideoStream]
+
+_MAX_READ_ERRORS = 16
+_DIGEST_BYTES = 1 << 20
+
+
+def open_video(path: str, *, stream_index: int | None = None, threads: int = 1) -> VideoReader:
+    """Open a video file and decode its first picture.
+
+    Parameters
+    ----------
+    path : regular file
+    stream_index : stream to decode, counted over all streams; needed when several hold video
+    threads : decoder threads; one leaves the other cores to the engine
+
+    Raises
+    ------
+    SourceError
+        V01 to V05, V10, V11, V13, V14, V16, V18, V20, V21 or V22: the file cannot be used.
+    UsageError
+        V12: several video streams and no choice.
+    """
+    file = open_regular(path)
+    try:
+        return VideoReader(file, shown_name(path), stream_index, threads)
+    except BaseException:
+        file.close()
+        raise
+
+
+class VideoReader:
+    """One opened clip; see `stream.sources.base.Reader`."""
+
+    def __init__(
+        self, file: BinaryIO, name: str, stream_index: int | None = None, threads: int = 1
+    ) -> None:
+        self._file, self._name = file, name
+        check_content(file, name)
+        self._sha256 = _digest(file)
+        self._container = streams.open_container(file, name)
+        self._stream = streams.choose_stream(self._container, stream_index, name)
+        streams.configure_decoder(self._stream, threads)
+        self._packets = PacketReader(self._container, self._stream)
+        self._trail = DamageTrail()
+        self._audit = ClipAudit(
+            self._stream.frames, streams.declared_end_ns(self._container, self._stream)
+        )
+        self._problems: dict[str, Problem] = {}
+        self._skipped = 0
+        self._rest = self._decode()
+        self._first = next(self._rest, None)
+        if self._first is None:
+            raise self._explain_nothing()
+        self._info = self._describe(self._first)
+
+    @property
+    def info(self) -> SourceInfo:
+        """Facts known before the first picture."""
+        return self._info
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Problems met so far; complete once `pictures` is exhausted."""
+        return tuple(self._problems.values())
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield every picture in order of presentation, once."""
+        if self._first is not None:
+            yield self._first
+            self._first = None
+        yield from self._rest
+        self._finish()
+
+    def close(self) -> None:
+        """Release the file and the decoder."""
+        self._rest.close()
+        self._container.close()
+        self._file.close()
+
+    def _decode(self) -> Generator[Picture]:
+        """Yield pictures until the end, or until the clip becomes something unacceptable."""
+        frames = deinterlaced(self._frames(), self._stream, self._note_fields)
+        try:
+            for frame in frames:
+                yield self._picture(frame)
+        except SourceError as error:
+            if self._audit.frames == 0:
+                raise
+            self._note(error.fault, f"{error.problem} after {self._audit.frames} frames", True)
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames from the first key frame on."""
+        for packet in self._packets:
+            complaints = streams.count_complaints()
+            try:
+                frames = self._stream.decode(packet)
+            except FFmpegError as error:
+                self._lose(packet, error)
+                continue
+            if packet is not None and packet.is_corrupt:
+                self._trail.taint(self._place(packet.dts))
+            if packet is not None and streams.count_complaints() != complaints:
+                self._trail.suspect(self._place(packet.pts))
+            for frame in frames:
+                if self._packets.saw_key or frame.key_frame:
+                    self._packets.saw_key = True
+                    yield frame
+                else:
+                    self._skipped += 1
+
+    def _lose(self, packet: VideoPacket | None, error: FFmpegError) -> None:
+        if isinstance(error, MemoryError):
+            raise error
+        self._audit.lost_packets += 1
+        self._packets.last_error = streams.reason_of(error)
+        self._trail.taint(self._place(packet.dts) if packet is not None else None)
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        pts_ns = self._place(frame.pts if frame.pts is not None else frame.dts, frame.time_base)
+        damage = self._trail.judge(frame, pts_ns)
+        aspect = self._stream.sample_aspect_ratio
+        check_size(*display_size((frame.width, frame.height), aspect), self._name)
+        loss = describe_loss(frame)
+        if loss:
+            self._note("V15", loss, False)
+        try:
+            pixels = set_upright(read_pixels(frame), read_turn(frame, self._name), aspect)
+        except (FFmpegError, ValueError) as error:
+            text = f"pixel format {frame.format.name} cannot be converted"
+            raise SourceError(self._name, text, fault="V15") from error
+        self._audit.add(pts_ns, damage)
+        return Picture(pixels, pts_ns, damage)
+
+    def _place(self, stamp: int | None, time_base: Fraction | None = None) -> int | None:
+        """Return a time stamp in ns, rounded to nearest."""
+        base = time_base or self._stream.time_base
+        if stamp is None or not base:
+            return None
+        return (2_000_000_000 * stamp * base.numerator + base.denominator) // (2 * base.denominator)
+
+    def _finish(self) -> None:
+        self._audit.repeats = self._packets.empty
+        if self._skipped:
+            self._note("V20", f"{self._skipped} frames before the first key frame left out", True)
+        for problem in self._audit.problems(find_cut(self._file)):
+            self._problems[problem.fault] = problem
+        if _digest(self._file) != self._sha256:
+            self._note("V24", "the file changed while it was read", True)
+
+    def _explain_nothing(self) -> SourceError:
+        found = self._packets.count
+        if found == 0:
+            text, fault = "no decodable frame: there is an index, but no frame data", "V05"
+        elif self._skipped or not self._packets.saw_key:
+            text, fault = f"no key frame found in {found} packets", "V20"
+        else:
+            text, fault = f"no decodable frame ({self._packets.last_error})", "V04"
+        return SourceError(self._name, text, "copy the recording again", fault=fault)
+
+    def _describe(self, first: Picture) -> SourceInfo:
+        height, width = first.pixels.shape_hw
+        rate, codec = self._stream.average_rate, self._stream.codec_context
+        return SourceInfo(
+            kind="video",
+            name=self._name,
+            size_wh=(width, height),
+            rate_hz=float(rate) if rate else None,
+            frame_count=self._stream.frames or None,
+            detail=f"{codec.name} {codec.pix_fmt} in {self._container.format.long_name}",
+            sha256=self._sha256,
+        )
+
+    def _note_fields(self) -> None:
+        self._note("V16", "interlaced: fields are merged into whole frames", False)
+
+    def _note(self, fault: str, text: str, partial: bool) -> None:
+        self._problems[fault] = Problem(fault, text, partial)
+
+
+class PacketReader:
+    """Iterates over the packets of one stream, past read errors; None at the end flushes."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self.count = self.empty = 0
+        self.saw_key = False
+        self.last_error = "no frame came out"
+
+    def __iter__(self) -> Iterator[VideoPacket | None]:
+        for _ in range(_MAX_READ_ERRORS):
+            try:
+                yield from self._read()
+            except FFmpegError as error:
+                self.last_error = streams.reason_of(error)
+            else:
+                break
+        yield None
+
+    def _read(self) -> Iterator[VideoPacket]:
+        for packet in self._container.demux(self._stream):
+            if packet.size:
+                self.count += 1
+                self.saw_key |= packet.is_keyframe
+                yield packet
+            elif packet.dts is not None:  # AVI: the picture before is shown again
+                self.empty += 1
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(_DIGEST_BYTES):
+        digest.update(block)
+    return digest.hexdigest()

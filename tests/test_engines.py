@@ -1,0 +1,121 @@
+"""One contract for every engine."""
+
+import numpy as np
+import pytest
+
+from engines.base import OUTPUTS, EngineOutput, run_frames
+from engines.errors import EngineError
+from engines.load import load_model
+from engines.open import installed_engines, open_engine
+from tests.tiny_model import BIAS, SPEC, WEIGHT, save_tiny
+
+COLOUR = np.array([200, 30, 50], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(save_tiny(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(params=["openvino", "onnxruntime"])
+def engine(request, model):
+    engine = open_engine(model, request.param)
+    yield engine
+    engine.close()
+
+
+def plain(*shape):
+    return np.broadcast_to(COLOUR, (*shape, 32, 32, 3)).copy()
+
+
+def test_features_logits_and_probs_are_those_worked_by_hand(engine):
+    output = run_frames(engine, plain(1))
+    colour = COLOUR / 255
+    logits = colour @ WEIGHT.T + BIAS
+    odds = np.exp(logits / 2)
+    assert np.allclose(output.features[0], colour, atol=1e-5)
+    assert np.allclose(output.logits[0], logits, atol=1e-5)
+    assert np.allclose(output.probs[0], odds / odds.sum(), atol=1e-5)
+
+
+def test_the_map_sums_to_the_logit_less_the_bias(engine):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+    output = run_frames(engine, frames)
+    assert np.allclose(output.cam.sum((2, 3)) + BIAS, output.logits, atol=1e-5)
+
+
+def test_the_map_peaks_in_the_red_cell(engine):
+    frame = np.zeros((32, 32, 3), np.uint8)
+    frame[8:16, 24:32, 0] = 255
+    cam = run_frames(engine, frame[None]).cam[0, 1]
+    assert np.unravel_index(cam.argmax(), cam.shape) == (1, 3)
+
+
+def test_answers_come_in_order_and_do_not_depend_on_the_batch(engine):
+    frames = np.random.default_rng(1).integers(0, 256, (17, 32, 32, 3)).astype(np.uint8)
+    together = run_frames(engine, frames)
+    alone = [run_frames(engine, frame[None]) for frame in frames]
+    for name in OUTPUTS:
+        assert np.array_equal(
+            getattr(together, name), np.concatenate([getattr(a, name) for a in alone])
+        )
+
+
+def test_answers_belong_to_the_caller(engine):
+    first = engine.submit(plain()).result()
+    before = first.probs.copy()
+    run_frames(engine, np.zeros((8, 32, 32, 3), np.uint8))
+    assert np.array_equal(first.probs, before)
+
+
+def test_answers_may_be_collected_late_and_in_any_order(engine):
+    frames = np.random.default_rng(2).integers(0, 256, (9, 32, 32, 3)).astype(np.uint8)
+    pending = [engine.submit(frame) for frame in frames]
+    late = [p.result().probs for p in reversed(pending)][::-1]
+    assert np.array_equal(np.concatenate(late), run_frames(engine, frames).probs)
+
+
+def test_a_frame_of_another_size_is_refused(engine):
+    with pytest.raises(ValueError, match=r"expected \(32, 32, 3\) uint8"):
+        engine.submit(np.zeros((16, 16, 3), np.uint8))
+
+
+def test_engines_agree_with_the_reference(model):
+    frames = np.random.default_rng(3).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
+    outputs = []
+    for name in ("openvino", "onnxruntime"):
+        engine = open_engine(model, name)
+        outputs.append(run_frames(engine, frames))
+        engine.close()
+    for name in OUTPUTS:
+        assert np.allclose(getattr(outputs[0], name), getattr(outputs[1], name), atol=1e-5)
+
+
+def test_both_cpu_engines_are_part_of_the_core_install():
+    assert installed_engines() == ("openvino", "onnxruntime")
+
+
+def test_an_unknown_engine_is_refused_by_name(model):
+    with pytest.raises(EngineError, match="engine abacus"):
+        open_engine(model, "abacus")
+
+
+def answer(**changes):
+    arrays = {
+        "logits": np.zeros((1, 2), np.float32),
+        "probs": np.full((1, 2), 0.5, np.float32),
+        "cam": np.zeros((1, 2, 4, 4), np.float32),
+        "features": np.zeros((1, 3), np.float32),
+    }
+    return EngineOutput(**(arrays | changes))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f08_nan_or_infinity_is_an_error_and_not_a_score(value):
+    with pytest.raises(EngineError, match=r"\[F08\]"):
+        answer(logits=np.array([[0, value]], np.float32)).check(SPEC)
+
+
+def test_f08_wrong_class_count_is_an_error():
+    with pytest.raises(EngineError, match=r"\[F08\]"):
+        answer(probs=np.zeros((1, 3), np.float32)).check(SPEC)

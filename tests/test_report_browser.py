@@ -1,0 +1,54 @@
+"""The page in a real browser, offline; `make system-deps` installs one."""
+
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.report.html import encode_html
+from tests.report_content import build_content
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--enable-logging=stderr",
+    "--window-size=1280,1600",
+)
+
+
+def show(folder, *flags):
+    """Open the page of a hostile clip; return its picture (H, W, 3) and what the browser logged."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed; `make system-deps` installs it")
+    content = build_content(size_wh=(320, 240), clip_name="<img src=x onerror=alert(1)>")
+    (folder / "index.html").write_bytes(encode_html(content))
+    command = [
+        browser, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}",
+        f"--screenshot={folder / 'page.png'}", (folder / "index.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    return cv2.imread(str(folder / "page.png"), cv2.IMREAD_COLOR_RGB), done.stderr
+
+
+def test_page_breaks_no_rule_of_its_own_policy_and_shows_the_saliency(tmp_path):
+    picture, log = show(tmp_path)
+    assert "CONSOLE" not in log
+    assert picture[5, 5].tolist() == [244, 246, 248]
+    red, green, blue = np.moveaxis(picture.astype(int), 2, 0)
+    assert np.count_nonzero((red - blue > 80) & (green - blue > 60) & (red < 215)) > 500
+
+
+def test_page_is_dark_for_those_who_prefer_it(tmp_path):
+    picture, _ = show(tmp_path, "--blink-settings=preferredColorScheme=0")
+    assert picture[5, 5].tolist() == [14, 19, 23]

@@ -1,0 +1,1 @@
+"""Training: recipes, data, models, export and evaluation. Only this room imports torch."""
