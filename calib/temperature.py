@@ -27,7 +27,9 @@ def mean_surprise(probs: NDArray[np.float64], labels: NDArray[np.int64]) -> floa
 
 
 def fit_temperature(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the temperature that makes the labels least surprising.
 
@@ -65,7 +67,9 @@ def fit_temperature(
     low, high = 1.0 / LIMITS[1], 1.0 / LIMITS[0]
     while high - low > 1e-7 * high:
         inner = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (low, inner[1]) if surprise(inner[0]) <= surprise(inner[1]) else (inner[0], high)
+        low, high = (
+            (low, inner[1]) if surprise(inner[0]) <= surprise(inner[1]) else (inner[0], high)
+        )
     return 2.0 / (low + high)
 
 

@@ -26,7 +26,7 @@ PARTIAL = 4
 
 
 def replay(
-    paths: Annotated[list[str], Parameter(allow_leading_hyphen=True)],
+    paths: list[str],
     /,
     *,
     model: Path = DEMO_MODEL,
@@ -45,7 +45,8 @@ def replay(
     ----------
     paths
         Video files, DICOM files, folders, or addresses such as `phantom:kidney?seed=7`. A folder
-        stands for every clip below it; stills in one folder make one clip.
+        stands for every clip below it; stills in one folder make one clip. After `--`, names may
+        begin with a dash.
     model
         ONNX model made by `stream train`; the bundled demonstration model by default.
     engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from stream.session.content import read_content
 from stream.session.journal import Journal
 from stream.session.manifest import (
     JOURNAL,
+    MANIFEST,
     Input,
     Manifest,
     ModelUsed,
@@ -101,9 +103,8 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
             raise SourceError(
                 source.info.name, "no frame in it", "expected at least one", fault="V04"
             )
-        folder = make_folder(out, source.info.name)
         complete = False
-        with Journal(folder / JOURNAL) as journal:
+        with new_folder(out, source.info.name) as folder, Journal(folder / JOURNAL) as journal:
             recorder = Recorder(journal, job.engine.model.spec, job.config)
             try:
                 for frame, prediction in analyser.run(
@@ -117,6 +118,17 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
                 manifest = _manifest(uri, source, job, recorder, complete)
                 write_manifest(folder, manifest)
     return Result(folder, manifest)
+
+
+@contextmanager
+def new_folder(out: Path, name: str) -> Iterator[Path]:
+    """Make a session folder; take it away again when it is left without a manifest."""
+    folder = make_folder(out, name)
+    try:
+        yield folder
+    finally:
+        if not (folder / MANIFEST).exists():
+            shutil.rmtree(folder)
 
 
 def finish(folder: Path, manifest: Manifest) -> Manifest:

@@ -15,9 +15,10 @@ Prepare = Callable[[av.VideoStream], None]
 
 
 def pictures(count: int, size_wh: tuple[int, int] = SIZE_WH) -> Iterator[NDArray[np.uint8]]:
-    """Yield RGB pictures of a bright bar that moves over fixed noise."""
+    """Yield RGB pictures of a bright bar that moves over fixed, bluish noise."""
     width, height = size_wh
-    noise = np.random.default_rng(7).integers(40, 90, (height, width, 3), dtype=np.uint8)
+    grey = np.random.default_rng(7).integers(40, 90, (height, width, 1), dtype=np.uint8)
+    noise = grey + np.array([0, 10, 20], np.uint8)
     for number in range(count):
         picture = noise.copy()
         left = number * 2 % max(1, width - 16)

@@ -7,18 +7,15 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    MPEG4HP41,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
     JPEGLosslessSV1,
     MediaStorageDirectoryStorage,
-    MPEG4HP41,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
@@ -80,7 +77,7 @@ def test_d01_empty_preamble_only_random_and_wrong_prefix_are_not_dicom(tmp_path,
 def test_d02_cut_in_header_is_refused(tmp_path, length):
     path = tmp_path / "cut.dcm"
     path.write_bytes(good_bytes(tmp_path)[:length])
-    assert refusal(path).fault in ("D02", "D08", "D11")
+    assert refusal(path).fault == "D02"
 
 
 def test_d02_cut_in_native_pixels_keeps_whole_frames(tmp_path):
@@ -240,7 +237,6 @@ def test_d08_too_few_fragments_is_partial(tmp_path):
 
 @pytest.mark.parametrize("frame_time", ["0", "-33.3", None, "", "1e99"])
 def test_d09_unusable_frame_time_is_a_warning(tmp_path, frame_time):
-    path = files.write_frames(tmp_path / "a.dcm", files.grey_frames(3))
     path = files.write_frames(tmp_path / "a.dcm", files.grey_frames(3), FrameTime=frame_time)
     pictures, problems = read(path)
     assert [p.pts_ns for p in pictures] == [None] * 3

@@ -54,10 +54,15 @@ def _soften(frames: Tensor, probability: float, generator: Generator) -> Tensor:
     """Lower the resolution of some frames, as another scanner or a small clip would."""
     out = frames.clone()
     height, width = frames.shape[2:]
-    for place in torch.nonzero(torch.rand(len(frames), generator=generator) < probability).flatten().tolist():
+    for place in (
+        torch.nonzero(torch.rand(len(frames), generator=generator) < probability).flatten().tolist()
+    ):
         factor = 1 + 2 * torch.rand((), generator=generator).item()
         small = functional.interpolate(
-            frames[place : place + 1], (int(height / factor), int(width / factor)), mode="bilinear", antialias=True
+            frames[place : place + 1],
+            (int(height / factor), int(width / factor)),
+            mode="bilinear",
+            antialias=True,
         )
         out[place] = functional.interpolate(small, (height, width), mode="bilinear")[0]
     return out
@@ -90,8 +95,13 @@ def _erase_corner(frames: Tensor, probability: float, generator: Generator) -> T
     """Blank a rectangle in a corner, where scanners write text that gives the clip away."""
     out = frames.clone()
     height, width = frames.shape[2:]
-    for place in torch.nonzero(torch.rand(len(frames), generator=generator) < probability).flatten().tolist():
-        share, corner = torch.rand(2, generator=generator) * 0.35, torch.rand(2, generator=generator) < 0.5
+    for place in (
+        torch.nonzero(torch.rand(len(frames), generator=generator) < probability).flatten().tolist()
+    ):
+        share, corner = (
+            torch.rand(2, generator=generator) * 0.35,
+            torch.rand(2, generator=generator) < 0.5,
+        )
         rows, columns = int(share[0] * height), int(share[1] * width)
         top, left = (height - rows if corner[0] else 0), (width - columns if corner[1] else 0)
         out[place, :, top : top + rows, left : left + columns] = 0

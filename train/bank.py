@@ -70,10 +70,14 @@ def build_bank(
     for start in range(0, len(inputs), CHUNK):
         frames = to_planes(inputs[start : start + CHUNK])
         if masks is not None:
-            frames = torch.cat([frames, torch.from_numpy(masks[start : start + CHUNK])[:, None].float()], 1)
-        views = [frames] + [augment(frames, recipe.augment, generator) for _ in range(recipe.views - 1)]
-        exact = run_stem(model, frames[:, :3], recipe.frozen_blocks)
-        rough = [run_stem(model, view[:, :3], recipe.frozen_blocks, rough=True) for view in views[1:]]
+            frames = torch.cat(
+                [frames, torch.from_numpy(masks[start : start + CHUNK])[:, None].float()], 1
+            )
+        views = [frames] + [
+            augment(frames, recipe.augment, generator) for _ in range(recipe.views - 1)
+        ]
+        exact = run_stem(model, frames[:, :3])
+        rough = [run_stem(model, view[:, :3], rough=True) for view in views[1:]]
         maps.append(torch.stack([exact, *rough], 1))
         pooled = [adaptive_avg_pool2d(view[:, 3:], side).round().byte() for view in views]
         shares.append(torch.cat(pooled, 1))
@@ -87,7 +91,7 @@ def to_planes(inputs: NDArray[np.uint8]) -> Tensor:
 
 
 @torch.no_grad()
-def run_stem(model: Classifier, frames: Tensor, frozen_blocks: int, rough: bool = False) -> Tensor:
+def run_stem(model: Classifier, frames: Tensor, rough: bool = False) -> Tensor:
     """Return the float16 output of the frozen stages for frames (N, 3, H, W) in 0..255.
 
     Parameters
@@ -96,7 +100,7 @@ def run_stem(model: Classifier, frames: Tensor, frozen_blocks: int, rough: bool 
     """
     model.eval()
     with torch.autocast("cpu", torch.bfloat16, enabled=rough):
-        return model.stem(frames.contiguous(memory_format=torch.channels_last), frozen_blocks).half()
+        return model.stem(frames.contiguous(memory_format=torch.channels_last)).half()
 
 
 def draw_weights(labels: Sequence[int], sources: Sequence[str]) -> NDArray[np.float64]:
@@ -128,7 +132,9 @@ class Draws:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         size, count = self.recipe.batch, len(self) * self.recipe.batch
-        frames = torch.multinomial(self.bank.weights, count, replacement=True, generator=self.generator)
+        frames = torch.multinomial(
+            self.bank.weights, count, replacement=True, generator=self.generator
+        )
         views = torch.randint(self.bank.views.shape[1], (count,), generator=self.generator)
         for start in range(0, count, size):
             batch = frames[start : start + size]

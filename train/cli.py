@@ -1,4 +1,7 @@
-"""Bodies of `stream train`, `stream evaluate` and `stream pointing`; torch is imported only by the first."""
+"""Bodies of `stream train`, `stream evaluate` and `stream pointing`.
+
+Only the first imports torch, and only when it runs.
+"""
 
 from __future__ import annotations
 

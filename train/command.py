@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
 
 from calib.temperature import calibration_error
@@ -18,7 +19,14 @@ from train.export import export_model
 from train.metrics import Figures, measure
 from train.models import Classifier, load_backbone
 from train.recipe import Recipe, read_recipe
-from train.report import Calibration, RunReport, draw_report, read_published, write_file, write_report
+from train.report import (
+    Calibration,
+    RunReport,
+    draw_report,
+    read_published,
+    write_file,
+    write_report,
+)
 from train.run import Outcome, run_folds, run_parts
 
 TABLE = "frames.csv"
@@ -75,7 +83,11 @@ def _read(order: Order) -> Recipe:
 def _find_table(recipe: Recipe, data: Path | None) -> Path | None:
     if recipe.phantom:
         if data is not None:
-            raise UsageError(recipe.name, f"--data {data} with a recipe that generates its clips", "leave --data out")
+            raise UsageError(
+                recipe.name,
+                f"--data {data} with a recipe that generates its clips",
+                "leave --data out",
+            )
         return None
     if data is None:
         raise UsageError(recipe.name, "no data", f"give --data FOLDER with {TABLE}")
@@ -87,7 +99,7 @@ def _report(outcome: Outcome, recipe: Recipe, weights: str, table: Path | None) 
     names = sorted(set(outcome.parts))
     parts: dict[str, Figures] = {}
     for name in names if len(names) > 1 else ():
-        here = [part == name for part in outcome.parts]
+        here = np.array([part == name for part in outcome.parts])
         parts[name] = measure(tested.where(here), recipe.classes)
     return RunReport(
         recipe=recipe.name,
@@ -132,9 +144,13 @@ def _spec(outcome: Outcome, recipe: Recipe, report: RunReport) -> ModelSpec:
 
 
 def _headlines(report: RunReport) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for level, figures in (("frame", report.frames), ("clip", report.clips)):
         for name in ("accuracy", "balanced_accuracy", "macro_f1"):
             figure = getattr(figures, name)
-            found |= {f"{level}_{name}": figure.value, f"{level}_{name}_low": figure.low, f"{level}_{name}_high": figure.high}
+            found |= {
+                f"{level}_{name}": figure.value,
+                f"{level}_{name}_low": figure.low,
+                f"{level}_{name}_high": figure.high,
+            }
     return found | {"calibration_error": report.calibration.error_after}

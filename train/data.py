@@ -48,7 +48,9 @@ def read_frames(path: Path, classes: Sequence[str]) -> list[Sample]:
     rows = read_table(path)
     labels = read_labels(path.name, rows, classes)
     refuse_unknown(path.name, rows, labels, classes)
-    return [as_sample(row, label) for row, label in zip(rows, labels, strict=True) if label is not None]
+    return [
+        as_sample(row, label) for row, label in zip(rows, labels, strict=True) if label is not None
+    ]
 
 
 def as_sample(row: Row, label: int) -> Sample:
@@ -94,16 +96,28 @@ def check_folds(name: str, samples: Sequence[Sample], classes: Sequence[str]) ->
     counts = Counter((s.fold, classes[s.label]) for s in samples)
     table = ", ".join(f"fold {fold} {label} {n}" for (fold, label), n in sorted(counts.items()))
     if len(folds) < 2 or "" in folds:
-        raise UsageError(name, f"folds {folds}: {table}", "expected a column fold with two or more values", fault="C05")
+        raise UsageError(
+            name,
+            f"folds {folds}: {table}",
+            "expected a column fold with two or more values",
+            fault="C05",
+        )
     for fold in folds:
         missing = set(range(len(classes))) - {s.label for s in training_part(samples, fold)}
         if missing:
             names = ", ".join(classes[i] for i in sorted(missing))
-            raise UsageError(name, f"without fold {fold} nothing is left of {names}: {table}", "add data", fault="C05")
+            raise UsageError(
+                name,
+                f"without fold {fold} nothing is left of {names}: {table}",
+                "add data",
+                fault="C05",
+            )
     return folds
 
 
 def list_digest(samples: Sequence[Sample]) -> str:
     """Return the sha256 of the sorted list of samples, without the folder they lie in."""
-    lines = sorted(f"{s.source}\t{Path(s.uri).name}\t{s.index}\t{s.label}\t{s.group}" for s in samples)
+    lines = sorted(
+        f"{s.source}\t{Path(s.uri).name}\t{s.index}\t{s.label}\t{s.group}" for s in samples
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -18,7 +18,7 @@ from engines.open import open_engine
 from engines.preprocess import to_model_input
 from stream.errors import SourceError
 from train.metrics import Figures, Scored, measure
-from train.report import draw_classes, draw_table, write_file
+from train.report import INTERVALS, draw_classes, draw_table, write_file
 from train.table import SHOWN
 from train.testset import Item, Truth, read_items, read_pictures
 
@@ -57,7 +57,9 @@ class _Collected:
     problems: list[str]
 
 
-def evaluate_model(path: Path, data: Sequence[str], engine_name: str = "auto", ignore_unknown: bool = False) -> Evaluation:
+def evaluate_model(
+    path: Path, data: Sequence[str], engine_name: str = "auto", ignore_unknown: bool = False
+) -> Evaluation:
     """Run a model over a labelled test set.
 
     Parameters
@@ -101,16 +103,21 @@ def draw_evaluation(found: Evaluation) -> str:
     lines = [
         f"# {found.model} on {', '.join(found.data)}",
         "",
-        f"{found.engine}; model sha256 {found.model_digest}. Intervals are 95 %, from 2000 draws of people.",
+        f"{found.engine}; model sha256 {found.model_digest}. {INTERVALS}",
         "",
         draw_table({"frames": found.frames, "clips": found.clips}),
         "",
         draw_classes({"frame": found.frames, "clip": found.clips}),
         "",
-        f"Calibration error {found.uncalibrated_error:.3f} before, {found.frames.calibration_error:.3f} after temperature.",
+        f"Calibration error {found.uncalibrated_error:.3f} before, "
+        f"{found.frames.calibration_error:.3f} after temperature.",
     ]
     if found.ignored:
-        lines.append("Left out: " + ", ".join(f"{count} {label}" for label, count in found.ignored.items()) + ".")
+        lines.append(
+            "Left out: "
+            + ", ".join(f"{count} {label}" for label, count in found.ignored.items())
+            + "."
+        )
     return "\n".join(lines + found.problems) + "\n"
 
 
@@ -122,7 +129,9 @@ def write_evaluation(found: Evaluation, folder: Path) -> None:
     StorageError
         If the folder cannot be written.
     """
-    write_file(folder / "evaluation.json", msgspec.json.format(msgspec.json.encode(found), indent=2))
+    write_file(
+        folder / "evaluation.json", msgspec.json.format(msgspec.json.encode(found), indent=2)
+    )
     write_file(folder / "evaluation.md", draw_evaluation(found).encode())
 
 

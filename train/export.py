@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnx
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from engines.errors import EngineError
 from engines.spec import METADATA_KEY, ModelSpec, encode_spec
-from train.models import Classifier
+from train.models import Classifier, measure_texture
 
 OPSET = 20
 OUTPUT_NAMES = ("logits", "probs", "cam", "features")
@@ -40,15 +39,19 @@ class Deployed(nn.Module):
         self.register_buffer("map_weight", model.head.weight.detach().clone()[:, :, None, None])
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return logits (N, C), probs (N, C), cam (N, C, h, w), features (N, K).
+        """Return logits (N, C), probs (N, C), cam (N, C, h, w), features (N, K + c).
+
+        The features are the pooled map, then the texture of the frozen stages.
 
         Parameters
         ----------
         frames : shape (N, H, W, 3), uint8 RGB
         """
-        maps = self.model.feature_map(frames.permute(0, 3, 1, 2).float())
-        features = maps.mean((2, 3))
-        logits = self.model.head(features)
+        fine = self.model.stem(frames.permute(0, 3, 1, 2).float())
+        maps = self.model.tail(fine)
+        pooled = maps.mean((2, 3))
+        features = torch.cat([pooled, measure_texture(fine)], 1)
+        logits = self.model.head(pooled)
         cam = nn.functional.conv2d(maps, self.map_weight / (maps.shape[2] * maps.shape[3]))
         return logits, torch.softmax(logits / self.temperature, 1), cam, features
 
@@ -75,7 +78,9 @@ def export_model(model: Classifier, spec: ModelSpec, path: Path) -> None:
         verbose=False,
     )
     if program is None:
-        raise EngineError(path.name, "the exporter returned nothing", "check the versions of torch and onnxscript")
+        raise EngineError(
+            path.name, "the exporter returned nothing", "check the versions of torch and onnxscript"
+        )
     proto = program.model_proto
     _clean(proto)
     proto.metadata_props.add(key=METADATA_KEY, value=encode_spec(spec))
@@ -83,7 +88,7 @@ def export_model(model: Classifier, spec: ModelSpec, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(proto.SerializeToString(deterministic=True))
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _clean(proto: onnx.ModelProto) -> None:
@@ -93,7 +98,12 @@ def _clean(proto: onnx.ModelProto) -> None:
     for node in proto.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+    for value in (
+        *proto.graph.value_info,
+        *proto.graph.input,
+        *proto.graph.output,
+        *proto.graph.initializer,
+    ):
         del value.metadata_props[:]
     del proto.graph.metadata_props[:]
     used = {node.domain for node in proto.graph.node}

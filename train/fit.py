@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.bank import CHUNK, Bank, Draws
-from train.models import Classifier
+from train.models import FROZEN_STAGES, Classifier
 from train.recipe import Recipe
 
 
@@ -27,24 +28,24 @@ class Answers:
     Parameters
     ----------
     logits : shape (M, C)
-    features : shape (M, K)
     peaks : shape (M, C), maximum of each class map
     """
 
     logits: NDArray[np.float32]
-    features: NDArray[np.float32]
     peaks: NDArray[np.float32]
 
 
 class _Task(lightning.LightningModule):
     """The trainable stages under AdamW with one learning-rate cycle."""
 
-    def __init__(self, model: Classifier, recipe: Recipe, steps: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, model: Classifier, recipe: Recipe, steps: int, say: Callable[[str], None]
+    ) -> None:
         super().__init__()
         self.model, self.recipe, self.steps = model, recipe, steps
         self.say = say
         self.mix = np.random.default_rng(recipe.seed + 2)
-        for part in (model.body.conv_stem, model.body.bn1, model.body.blocks[: recipe.frozen_blocks]):
+        for part in (model.body.conv_stem, model.body.bn1, model.body.blocks[:FROZEN_STAGES]):
             part.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:
@@ -63,7 +64,7 @@ class _Task(lightning.LightningModule):
             share = float(self.mix.beta(recipe.mixup, recipe.mixup))
             views = share * views + (1 - share) * views.flip(0)
             targets = share * targets + (1 - share) * targets.flip(0)
-        maps = model.tail(views.contiguous(memory_format=torch.channels_last), recipe.frozen_blocks).float()
+        maps = model.tail(views.contiguous(memory_format=torch.channels_last)).float()
         logits = model.head(model.drop(maps.mean((2, 3))))
         loss = functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
         if not recipe.point:
@@ -81,8 +82,12 @@ class _Task(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         recipe = self.recipe
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, recipe.learning_rate, weight_decay=recipe.weight_decay)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, self.steps, pct_start=0.2)
+        optimizer = torch.optim.AdamW(
+            trained, recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.learning_rate, self.steps, pct_start=0.2
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
@@ -128,18 +133,20 @@ def fit(start: Classifier, bank: Bank, recipe: Recipe, say: Callable[[str], None
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, draws)
+    model.train()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        trainer.fit(task, draws)
     return model.to(memory_format=torch.contiguous_format).eval()
 
 
 @torch.no_grad()
-def answer(model: Classifier, views: Tensor, frozen_blocks: int) -> Answers:
+def answer(model: Classifier, views: Tensor) -> Answers:
     """Run a fitted network over stored views of shape (M, c, h, w), in float32."""
     weight = model.head.weight[:, :, None, None]
     parts: list[tuple[NDArray[np.float32], ...]] = []
     for start in range(0, len(views), CHUNK):
-        maps = model.tail(views[start : start + CHUNK].float(), frozen_blocks)
-        features = maps.mean((2, 3))
+        maps = model.tail(views[start : start + CHUNK].float())
         cam = functional.conv2d(maps, weight / (maps.shape[2] * maps.shape[3]))
-        parts.append((model.head(features).numpy(), features.numpy(), cam.amax((2, 3)).numpy()))
+        parts.append((model.head(maps.mean((2, 3))).numpy(), cam.amax((2, 3)).numpy()))
     return Answers(*(np.concatenate(group) for group in zip(*parts, strict=True)))

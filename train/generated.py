@@ -50,13 +50,17 @@ def draw_part(recipe: Recipe, phantom: PhantomSet, part: str) -> Part:
         spec = parse_phantom(f"phantom:{phantom.organ}?seed={seed}&finding={finding}")
         for index, image, mask in clip_frames(spec, phantom.frames_per_clip):
             seen = finding if mask.any() else findings[0]
-            samples.append(Sample(spec.uri, index, findings.index(seen), f"seed {seed}", part, spec.uri))
+            samples.append(
+                Sample(spec.uri, index, findings.index(seen), f"seed {seed}", part, spec.uri)
+            )
             inputs.append(fitted(image, recipe))
             masks.append(fitted(mask.astype(np.uint8) * 255, recipe)[..., 0])
     return Part(tuple(samples), np.stack(inputs), np.stack(masks))
 
 
-def clip_frames(spec: PhantomSpec, count: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
+def clip_frames(
+    spec: PhantomSpec, count: int
+) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Yield number, picture (H, W) and mask (H, W) of `count` evenly spaced frames of a clip."""
     scene = PhantomScene(spec)
     for index in np.linspace(0, spec.frame_count - 1, count + 2).round().astype(int)[1:-1].tolist():
@@ -64,7 +68,9 @@ def clip_frames(spec: PhantomSpec, count: int) -> Iterator[tuple[int, NDArray[np
         yield index, image, mask
 
 
-def other_inputs(recipe: Recipe, organs: Sequence[str], clips: int, first_seed: int) -> NDArray[np.uint8]:
+def other_inputs(
+    recipe: Recipe, organs: Sequence[str], clips: int, first_seed: int
+) -> NDArray[np.uint8]:
     """Return model inputs of other organs, one frame per clip, shape (N, h, w, 3)."""
     frames = []
     for organ in organs:

@@ -28,7 +28,9 @@ def read_still(path: Path) -> Pixels:
     return pixels
 
 
-def load_inputs(samples: Sequence[Sample], input_wh: tuple[int, int], fit: Fit) -> NDArray[np.uint8]:
+def load_inputs(
+    samples: Sequence[Sample], input_wh: tuple[int, int], fit: Fit
+) -> NDArray[np.uint8]:
     """Return the model inputs of stills, shape (N, h, w, 3), uint8 RGB; 150 kB each at 224 px."""
     width, height = input_wh
     inputs = np.empty((len(samples), height, width, 3), np.uint8)

@@ -104,21 +104,35 @@ def measure(scored: Scored, classes: Sequence[str], seed: int = 0) -> Figures:
     chosen = scored.probs.argmax(axis=1)
     confusion = count_confusion(scored.labels, chosen, count)
     drawn = _resample(scored, chosen, count, seed)
-    intervals = np.quantile(np.stack([headline(c) for c in drawn]), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    heads = [Figure(*map(float, row)) for row in zip(headline(confusion), *intervals, strict=True)]
+    intervals = np.quantile(
+        np.stack([headline(c) for c in drawn]), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0
+    )
+    accuracy, balanced, f1 = (
+        Figure(*map(float, row)) for row in zip(headline(confusion), *intervals, strict=True)
+    )
     return Figures(
-        len(chosen),
-        len(set(scored.groups)),
-        *heads,
-        calibration_error(scored.probs, scored.labels),
-        {name: _class_figures(scored, confusion, place) for place, name in enumerate(classes)},
-        confusion.tolist(),
+        count=len(chosen),
+        groups=len(set(scored.groups)),
+        accuracy=accuracy,
+        balanced_accuracy=balanced,
+        macro_f1=f1,
+        calibration_error=calibration_error(scored.probs, scored.labels),
+        per_class={
+            name: _class_figures(scored, confusion, place) for place, name in enumerate(classes)
+        },
+        confusion=confusion.tolist(),
     )
 
 
-def count_confusion(labels: NDArray[np.int64], chosen: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def count_confusion(
+    labels: NDArray[np.int64], chosen: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
     """Return the (C, C) counts of truth (rows) against prediction (columns)."""
-    return np.bincount(labels * count + chosen, minlength=count * count).reshape(count, count).astype(np.int64)
+    return (
+        np.bincount(labels * count + chosen, minlength=count * count)
+        .reshape(count, count)
+        .astype(np.int64)
+    )
 
 
 def headline(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -145,7 +159,9 @@ def _resample(
 
 
 def _class_figures(scored: Scored, confusion: NDArray[np.int64], place: int) -> ClassFigures:
-    right, truth, said = (int(v) for v in (confusion[place, place], confusion[place].sum(), confusion[:, place].sum()))
+    right, truth, said = (
+        int(v) for v in (confusion[place, place], confusion[place].sum(), confusion[:, place].sum())
+    )
     return ClassFigures(
         truth,
         right / said if said else None,

@@ -13,8 +13,10 @@ from stream.errors import UsageError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-NECK_CUTS = (3, 5)
-"""Stages before which MobileNetV2 leaves the map of an eighth and of a sixteenth."""
+FROZEN_STAGES = 3
+"""Leading stages of MobileNetV2 that keep their ImageNet weights; they end at 1/8 of the side."""
+MIDDLE_STAGES = 5
+"""Leading stages that end at 1/16 of the side."""
 
 
 class Neck(nn.Module):
@@ -48,11 +50,16 @@ class Neck(nn.Module):
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
         """Return the joined map (N, width, h, w) at the size of the first stage."""
-        sides = [norm(side(maps)) for side, norm, maps in zip(self.lateral, self.norms, stages, strict=True)]
+        sides = [
+            norm(side(maps))
+            for side, norm, maps in zip(self.lateral, self.norms, stages, strict=True)
+        ]
         joined = sides[-1]
         for finer in reversed(sides[:-1]):
             scale = finer.shape[-1] // joined.shape[-1]
-            joined = finer + nn.functional.interpolate(joined, scale_factor=float(scale), mode="nearest")
+            joined = finer + nn.functional.interpolate(
+                joined, scale_factor=float(scale), mode="nearest"
+            )
         return self.mix(nn.functional.relu6(joined))
 
 
@@ -78,30 +85,47 @@ class Classifier(nn.Module):
         self.head = nn.Linear(neck or self.body.num_features, class_count)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255, persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255, persistent=False
+        )
 
-    def stem(self, frames: Tensor, stages: int) -> Tensor:
-        """Return the output of the first `stages` stages for frames (N, 3, H, W) in 0..255."""
+    def stem(self, frames: Tensor) -> Tensor:
+        """Return what the frozen stages make of frames (N, 3, H, W) in 0..255."""
         maps = self.body.bn1(self.body.conv_stem((frames - self.mean) / self.std))
-        return self.body.blocks[:stages](maps)
+        return self.body.blocks[:FROZEN_STAGES](maps)
 
-    def tail(self, maps: Tensor, stages: int) -> Tensor:
+    def tail(self, fine: Tensor) -> Tensor:
         """Return the last feature map (N, K, h, w) for the output of `stem`."""
+        middle = self.body.blocks[FROZEN_STAGES:MIDDLE_STAGES](fine)
+        coarse = self.body.blocks[MIDDLE_STAGES:](middle)
         if self.neck is None:
-            maps = self.body.blocks[stages:](maps)
-            return self.body.bn2(self.body.conv_head(maps))
-        fine = self.body.blocks[stages:NECK_CUTS[0]](maps)
-        middle = self.body.blocks[NECK_CUTS[0] : NECK_CUTS[1]](fine)
-        return self.neck((fine, middle, self.body.blocks[NECK_CUTS[1] :](middle)))
-
-    def feature_map(self, frames: Tensor) -> Tensor:
-        """Return the last feature map (N, K, h, w) of frames (N, 3, H, W) in 0..255."""
-        return self.tail(self.stem(frames, 0), 0)
+            return self.body.bn2(self.body.conv_head(coarse))
+        return self.neck((fine, middle, coarse))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return logits (N, C) of frames (N, 3, H, W), float in 0..255."""
-        return self.head(self.drop(self.feature_map(frames).mean((2, 3))))
+        return self.head(self.drop(self.tail(self.stem(frames)).mean((2, 3))))
+
+
+def measure_texture(fine: Tensor) -> Tensor:
+    """Return how much each channel of the frozen stages varies over the picture.
+
+    Ultrasound, photographs and text screens differ here far more clearly than in later layers,
+    which are blind to what they were not trained to tell apart.
+
+    Parameters
+    ----------
+    fine : shape (N, c, h, w), output of `Classifier.stem`
+
+    Returns
+    -------
+    shape (N, c), standard deviation over the map
+    """
+    variance = (fine * fine).mean((2, 3)) - fine.mean((2, 3)).square()
+    return variance.clamp_min(1e-6).sqrt()
 
 
 def load_backbone(model: Classifier, backbone: str, weights: Path | None) -> str:
@@ -128,7 +152,9 @@ def load_backbone(model: Classifier, backbone: str, weights: Path | None) -> str
     wanted = model.body.state_dict()
     if [value.shape for value in values] != [value.shape for value in wanted.values()]:
         raise UsageError(
-            weights.name, f"{len(values)} tensors that do not fit {backbone}", "give weights of that network"
+            weights.name,
+            f"{len(values)} tensors that do not fit {backbone}",
+            "give weights of that network",
         )
     model.body.load_state_dict(dict(zip(wanted, values, strict=True)))
     return weights.name

@@ -45,8 +45,9 @@ class Pointing(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.model}: the peak lies inside the finding in {self.hits} of {self.positive_frames} positive "
-            f"frames of {self.clips} clips: {self.share:.1%} ({self.low:.1%} to {self.high:.1%}); "
+            f"{self.model}: the peak lies inside the finding in {self.hits} of "
+            f"{self.positive_frames} positive frames of {self.clips} clips: "
+            f"{self.share:.1%} ({self.low:.1%} to {self.high:.1%}); "
             f"a random peak would reach {self.chance:.1%}; {self.engine}"
         )
 
@@ -72,8 +73,13 @@ def measure_pointing(
         engine.close()
     hits, shown, covered = counts.sum(axis=0)
     if not shown:
-        raise UsageError(path.name, f"no frame of {len(uris)} clips shows the finding", "give other --sources")
-    draws = np.random.default_rng(0).multinomial(len(uris), np.full(len(uris), 1 / len(uris)), 2000) @ counts
+        raise UsageError(
+            path.name, f"no frame of {len(uris)} clips shows the finding", "give other --sources"
+        )
+    draws = (
+        np.random.default_rng(0).multinomial(len(uris), np.full(len(uris), 1 / len(uris)), 2000)
+        @ counts
+    )
     low, high = np.quantile(draws[:, 0] / np.maximum(draws[:, 1], 1), [0.025, 0.975])
     numbers = float(hits / shown), float(low), float(high), float(covered / shown)
     return Pointing(path.name, str(engine.info), len(uris), int(shown), int(hits), *numbers)

@@ -72,9 +72,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ----------
     name : of the model and of the run folder
     classes, positive_class, fit : as in `engines.spec.ModelSpec`
-    backbone : timm name of a network whose feature map feeds a linear head
+    backbone : timm name, of the MobileNetV2 family; its first three stages stay frozen
     input_px : side of the model input
-    frozen_blocks : leading stages that keep their ImageNet weights; their output is stored once
     views : stored views of each training frame, the first one unchanged
     epochs, batch : of the optimiser
     draws : frames drawn per epoch, equally often from each class and, within it, each clip
@@ -96,7 +95,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fit: Fit = "letterbox"
     backbone: str = "mobilenetv2_100"
     input_px: Annotated[int, msgspec.Meta(ge=32, le=1024)] = 224
-    frozen_blocks: Annotated[int, msgspec.Meta(ge=0, le=7)] = 4
     views: Positive = 12
     epochs: Positive = 10
     batch: Annotated[int, msgspec.Meta(ge=2)] = 32
@@ -121,13 +119,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         small = self.phantom and msgspec.structs.replace(
             self.phantom, train=6, validation=4, test=4, frames_per_clip=2
         )
-        return msgspec.structs.replace(
-            self, epochs=1, views=2, draws=64, batch=16, phantom=small
-        )
-
-    def single_view(self) -> Recipe:
-        """Return a version that stores frames unchanged, without further views."""
-        return msgspec.structs.replace(self, views=1)
+        return msgspec.structs.replace(self, epochs=1, views=2, draws=64, batch=16, phantom=small)
 
 
 def read_recipe(name: str) -> Recipe:

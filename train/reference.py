@@ -1,4 +1,4 @@
-"""What a fitted model is told about itself: temperature, threshold, map scale and gate."""
+"""What a fitted model is told about itself: temperature, threshold and map scale."""
 
 from __future__ import annotations
 
@@ -12,15 +12,8 @@ from engines.spec import Gate
 from train.metrics import choose_threshold
 
 SCALE_QUANTILE = 0.99
-GATE_QUANTILE = 0.99
-GATE_MARGIN = 1.5
-FLOOR_SHARE = 0.1
 
 THRESHOLD_RULE = "largest Youden index of the positive class over {where}"
-GATE_RULE = (
-    f"{GATE_MARGIN} times the {GATE_QUANTILE:.0%} quantile of the distance of {{where}}; "
-    f"standard deviations floored at {FLOOR_SHARE:.0%} of their median"
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,14 +25,12 @@ class Held:
     logits : shape (M, C)
     peaks : shape (M, C), maximum of each class map
     labels : shape (M,), class indices
-    distances : feature distances to the training frames, in standard deviations
     where : what these frames are, in words
     """
 
     logits: NDArray[np.float32]
     peaks: NDArray[np.float32]
     labels: NDArray[np.int64]
-    distances: NDArray[np.float64]
     where: str
 
 
@@ -54,41 +45,22 @@ class Reference:
     gate: Gate
 
 
-def build_reference(held: Held, positive: int, features: NDArray[np.float32]) -> Reference:
-    """Fit everything on held-out frames; only the gate's centre and scale see training frames.
+def build_reference(held: Held, positive: int, gate: Gate) -> Reference:
+    """Fit temperature, threshold and map scale on held-out frames.
 
     Parameters
     ----------
     positive : index of the positive class
-    features : shape (M', K), of the training frames, by the model that is exported
     """
     temperature = fit_temperature(held.logits, held.labels)
     scores = soften(held.logits, temperature)[:, positive]
-    center, scale = feature_statistics(features)
-    limit = GATE_MARGIN * float(np.quantile(held.distances, GATE_QUANTILE))
-    rule = GATE_RULE.format(where=held.where)
     return Reference(
         temperature,
         choose_threshold(scores, held.labels == positive),
         THRESHOLD_RULE.format(where=held.where),
         map_scale(held.peaks, held.labels),
-        Gate(tuple(center.tolist()), tuple(scale.tolist()), limit, rule),
+        gate,
     )
-
-
-def feature_statistics(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and floored standard deviation of features (M, K), shape (K,) each."""
-    values = features.astype(np.float64)
-    scale = values.std(axis=0)
-    return values.mean(axis=0), np.maximum(scale, max(FLOOR_SHARE * float(np.median(scale)), 1e-6))
-
-
-def feature_distance(
-    features: NDArray[np.float32], statistics: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Return the root mean square z-score of features (M, K), shape (M,)."""
-    center, scale = statistics
-    return np.asarray(np.sqrt(np.mean(np.square((features - center) / scale), axis=1)))
 
 
 def map_scale(peaks: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, ...]:

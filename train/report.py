@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from stream.errors import StorageError
 from train.metrics import Figures
 
 PUBLISHED = "published_same_split.csv"
+INTERVALS = "Intervals are 95 %, from 2000 draws of people."
 HEADINGS = ("what", "frames or clips", "people", "accuracy", "balanced accuracy", "macro F1")
 
 
@@ -75,9 +75,11 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(data)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
-        raise StorageError(str(path), f"cannot be written: {error.strerror}", "choose another --out", fault="C08") from error
+        raise StorageError(
+            str(path), f"cannot be written: {error.strerror}", "choose another --out", fault="C08"
+        ) from error
 
 
 def draw_report(report: RunReport) -> str:
@@ -88,15 +90,15 @@ def draw_report(report: RunReport) -> str:
     lines = [
         f"# {report.recipe}: held-out figures",
         "",
-        f"{report.split} Intervals are 95 %, from 2000 draws of people.",
+        f"{report.split} {INTERVALS}",
         "",
         draw_table(rows),
         "",
         draw_classes({"frame": report.frames, "clip": report.clips}),
         "",
-        f"Temperature {calibration.temperature:.3f}: calibration error {calibration.error_before:.3f} before, "
-        f"{calibration.error_after:.3f} after. Threshold {calibration.threshold:.3f}. Seed {report.seed}, "
-        f"weights {report.weights}.",
+        f"Temperature {calibration.temperature:.3f}: calibration error "
+        f"{calibration.error_before:.3f} before, {calibration.error_after:.3f} after. "
+        f"Threshold {calibration.threshold:.3f}. Seed {report.seed}, weights {report.weights}.",
     ]
     if report.published:
         lines += ["", "## Published, frame level", "", *_draw_published(report.published)]
@@ -106,7 +108,14 @@ def draw_report(report: RunReport) -> str:
 def draw_table(rows: Mapping[str, Figures]) -> str:
     """Return headline figures as a Markdown table."""
     body = [
-        (name, str(f.count), str(f.groups), str(f.accuracy), str(f.balanced_accuracy), str(f.macro_f1))
+        (
+            name,
+            str(f.count),
+            str(f.groups),
+            str(f.accuracy),
+            str(f.balanced_accuracy),
+            str(f.macro_f1),
+        )
         for name, f in rows.items()
     ]
     return "\n".join(_markdown(HEADINGS, body))
@@ -119,7 +128,9 @@ def draw_classes(levels: Mapping[str, Figures]) -> str:
         for level, figures in levels.items()
         for name, c in figures.per_class.items()
     ]
-    return "\n".join(_markdown(("level", "class", "count", "precision", "recall", "F1", "AUROC"), body))
+    return "\n".join(
+        _markdown(("level", "class", "count", "precision", "recall", "F1", "AUROC"), body)
+    )
 
 
 def read_published(folder: Path) -> list[dict[str, str]]:
@@ -133,7 +144,10 @@ def read_published(folder: Path) -> list[dict[str, str]]:
 
 def _draw_published(rows: Sequence[dict[str, str]]) -> list[str]:
     keys = ("model", "test_fold", "frames", "accuracy", "balanced_accuracy", "macro_f1")
-    return _markdown([key.replace("_", " ") for key in keys], [[row.get(key, "") for key in keys] for row in rows])
+    return _markdown(
+        [key.replace("_", " ") for key in keys],
+        [[row.get(key, "") for key in keys] for row in rows],
+    )
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

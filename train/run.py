@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from calib.temperature import fit_temperature, soften
+from engines.spec import Gate
 from train.bank import Bank, build_bank, draw_weights
 from train.data import Sample, check_folds, training_part
-from train.fit import Answers, answer, fit
-from train.generated import FIRST_SEEDS, Part, draw_part, other_inputs
+from train.fit import answer, fit
+from train.gate import build_gate, read_textures, summarise
+from train.generated import FIRST_SEEDS, draw_part, other_inputs
 from train.loader import load_inputs
 from train.metrics import Scored
 from train.models import Classifier
 from train.recipe import PhantomSet, Recipe
-from train.reference import Held, Reference, build_reference, feature_distance, feature_statistics
+from train.reference import Held, Reference, build_reference
 
 Say = Callable[[str], None]
 
 FOLDS_RULE = (
-    "Each published fold is tested by a model trained on the others without any frame of a person who is in the "
-    "tested fold. Temperatures for these figures are fitted on the other folds' held-out frames. "
+    "Each published fold is tested by a model trained on the others without any frame of a person "
+    "who is in the tested fold. Temperatures for these figures are fitted on the other folds' "
+    "held-out frames. "
     "The recipe's settings were chosen on these same folds."
 )
-PARTS_RULE = "Generated clips; training, validation and test use different seeds. Figures are of the test seeds."
+PARTS_RULE = (
+    "Generated clips; training, validation and test use different seeds. "
+    "Figures are of the test seeds."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,39 +75,55 @@ def run_folds(start: Classifier, samples: Sequence[Sample], recipe: Recipe, say:
     inputs = load_inputs(samples, (recipe.input_px, recipe.input_px), recipe.fit)
     bank = build_bank(start, inputs, labels.tolist(), recipe)
     say(f"{len(samples)} frames stored as {recipe.views} views each")
-    held, left_out = _hold_out(start, samples, bank, recipe, say)
+    split = _Split(samples, folds)
+    held = _hold_out(start, split, bank, recipe, say)
     say("all folds: training the final model")
     model = _train(start, samples, range(len(samples)), bank, recipe, say)
-    features = answer(model, bank.views[:, 0], recipe.frozen_blocks).features
-    reference = build_reference(held, recipe.classes.index(recipe.positive_class), features)
+    gate = build_gate(
+        summarise(read_textures(bank.views)),
+        split.distances(bank),
+        model.head.in_features,
+        held.where,
+    )
+    reference = build_reference(held, recipe.classes.index(recipe.positive_class), gate)
     parts = np.array([sample.fold for sample in samples])
     probs = np.empty(held.logits.shape, np.float64)
     for fold in folds:
         here = parts == fold
         probs[here] = soften(held.logits[here], fit_temperature(held.logits[~here], labels[~here]))
     tested, raw = (score(p, samples) for p in (probs, soften(held.logits, 1.0)))
-    return Outcome(model, reference, tested, raw, tuple(parts.tolist()), tuple(samples), FOLDS_RULE, left_out)
+    left_out = {
+        fold: len(samples) - len(split.training(fold)) - len(split.tested(fold)) for fold in folds
+    }
+    return Outcome(
+        model, reference, tested, raw, tuple(parts.tolist()), tuple(samples), FOLDS_RULE, left_out
+    )
 
 
 def run_parts(start: Classifier, phantom: PhantomSet, recipe: Recipe, say: Say) -> Outcome:
     """Train on one part of the generated clips, fit on the second, test on the third."""
     parts = {name: draw_part(recipe, phantom, name) for name in FIRST_SEEDS}
     say(", ".join(f"{len(part.samples)} {name} frames" for name, part in parts.items()))
-    train = parts["train"]
+    train, validation, test = parts.values()
     bank = build_bank(start, train.inputs, [s.label for s in train.samples], recipe, train.masks)
     model = _train(start, train.samples, range(len(train.samples)), bank, recipe, say)
-    others = [_look(model, start, other_inputs(recipe, phantom.others, phantom.validation, seed), recipe) for seed in (0, 1_000_000)]
-    seen = np.concatenate([answer(model, bank.views[:, 0], recipe.frozen_blocks).features, others[0].features])
-    validation, test = (_look(model, start, parts[name].inputs, recipe) for name in ("validation", "test"))
-    novel = np.concatenate([validation.features, others[1].features])
-    labels = np.array([s.label for s in parts["validation"].samples])
-    distances = feature_distance(novel, feature_statistics(seen))
-    where = f"{phantom.validation} generated validation clips"
-    held = Held(validation.logits, validation.peaks, labels, distances, where)
-    reference = build_reference(held, recipe.classes.index(recipe.positive_class), seen)
-    tested, raw = (score(soften(test.logits, t), parts["test"].samples) for t in (reference.temperature, 1.0))
-    names = ("test",) * len(test.logits)
-    return Outcome(model, reference, tested, raw, names, train.samples, PARTS_RULE, {})
+    held_views, test_views = (
+        _store(start, part.inputs, recipe, views=1) for part in (validation, test)
+    )
+    found = answer(model, held_views[:, 0])
+    labels = np.array([s.label for s in validation.samples])
+    held = Held(
+        found.logits, found.peaks, labels, f"{phantom.validation} generated validation clips"
+    )
+    gate = _phantom_gate(start, phantom, recipe, bank.views, held_views)
+    reference = build_reference(
+        held, recipe.classes.index(recipe.positive_class), gate(model.head.in_features)
+    )
+    logits = answer(model, test_views[:, 0]).logits
+    tested, raw = (score(soften(logits, t), test.samples) for t in (reference.temperature, 1.0))
+    return Outcome(
+        model, reference, tested, raw, ("test",) * len(logits), train.samples, PARTS_RULE, {}
+    )
 
 
 def score(probs: NDArray[np.float64], samples: Sequence[Sample]) -> Scored:
@@ -109,39 +132,75 @@ def score(probs: NDArray[np.float64], samples: Sequence[Sample]) -> Scored:
     return Scored(probs, labels, tuple(s.group for s in samples), tuple(s.source for s in samples))
 
 
-def _hold_out(
-    start: Classifier, samples: Sequence[Sample], bank: Bank, recipe: Recipe, say: Say
-) -> tuple[Held, dict[str, int]]:
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Which frames are trained on and tested in each fold, as places in `samples`."""
+
+    samples: Sequence[Sample]
+    folds: Sequence[str]
+
+    def tested(self, fold: str) -> list[int]:
+        return [place for place, sample in enumerate(self.samples) if sample.fold == fold]
+
+    def training(self, fold: str) -> list[int]:
+        allowed = set(training_part(self.samples, fold))
+        return [place for place, sample in enumerate(self.samples) if sample in allowed]
+
+    def distances(self, bank: Bank) -> NDArray[np.float64]:
+        """Return the distance of each frame to what is trained on when it is tested, (M,)."""
+        found = np.empty(len(self.samples))
+        for fold in self.folds:
+            seen = summarise(read_textures(bank.views[self.training(fold)]))
+            tested = self.tested(fold)
+            found[tested] = seen.distance(read_textures(bank.views[tested, 0]))
+        return found
+
+
+def _hold_out(start: Classifier, split: _Split, bank: Bank, recipe: Recipe, say: Say) -> Held:
     """Test each fold by a model that saw nobody of it."""
-    folds = np.array([sample.fold for sample in samples])
-    distances, left_out = np.empty(len(samples)), {}
-    answers: list[tuple[NDArray[np.int64], Answers]] = []
-    for fold in np.unique(folds).tolist():
-        allowed = set(training_part(samples, fold))
-        places = [place for place, sample in enumerate(samples) if sample in allowed]
-        tested = np.flatnonzero(folds == fold)
-        left_out[fold] = len(samples) - len(places) - len(tested)
-        say(f"fold {fold}: {len(places)} frames to train, {len(tested)} to test, {left_out[fold]} left out")
-        model = _train(start, samples, places, bank, recipe, say)
-        trained, found = (answer(model, bank.views[rows, 0], recipe.frozen_blocks) for rows in (places, tested))
-        distances[tested] = feature_distance(found.features, feature_statistics(trained.features))
-        answers.append((tested, found))
-    order = np.argsort(np.concatenate([rows for rows, _ in answers]))
-    logits, peaks = (np.concatenate([getattr(a, name) for _, a in answers])[order] for name in ("logits", "peaks"))
-    labels = np.array([sample.label for sample in samples])
-    return Held(logits, peaks, labels, distances, "out-of-fold frames"), left_out
+    shape = (len(split.samples), len(recipe.classes))
+    logits, peaks = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for fold in split.folds:
+        places, tested = split.training(fold), split.tested(fold)
+        say(f"fold {fold}: {len(places)} frames to train, {len(tested)} to test")
+        model = _train(start, split.samples, places, bank, recipe, say)
+        found = answer(model, bank.views[tested, 0])
+        logits[tested], peaks[tested] = found.logits, found.peaks
+    labels = np.array([sample.label for sample in split.samples])
+    return Held(logits, peaks, labels, "out-of-fold frames")
 
 
 def _train(
-    start: Classifier, samples: Sequence[Sample], places: Sequence[int], bank: Bank, recipe: Recipe, say: Say
+    start: Classifier,
+    samples: Sequence[Sample],
+    places: Sequence[int],
+    bank: Bank,
+    recipe: Recipe,
+    say: Say,
 ) -> Classifier:
     chosen = [samples[place] for place in places]
     weights = draw_weights([s.label for s in chosen], [s.source for s in chosen])
     return fit(start, bank.part(places, weights), recipe, say)
 
 
-def _look(model: Classifier, start: Classifier, inputs: NDArray[np.uint8], recipe: Recipe) -> Answers:
-    """Return what `model` says about model inputs that are stored nowhere."""
-    single = recipe.single_view()
-    views = build_bank(start, inputs, [0] * len(inputs), single).views[:, 0]
-    return answer(model, views, recipe.frozen_blocks)
+def _store(start: Classifier, inputs: NDArray[np.uint8], recipe: Recipe, views: int) -> Tensor:
+    """Return stored views (M, V, c, h, w) of frames that are not trained on."""
+    plain = msgspec.structs.replace(recipe, views=views)
+    return build_bank(start, inputs, [0] * len(inputs), plain).views
+
+
+def _phantom_gate(
+    start: Classifier, phantom: PhantomSet, recipe: Recipe, seen: Tensor, held: Tensor
+) -> Callable[[int], Gate]:
+    """Return what builds the gate; the other organs keep it from being narrow."""
+    clips = phantom.validation
+    known, novel = (
+        other_inputs(recipe, phantom.others, clips, FIRST_SEEDS[name])
+        for name in ("train", "validation")
+    )
+    textures = [read_textures(seen), read_textures(_store(start, known, recipe, recipe.views))]
+    statistics = summarise(np.concatenate(textures))
+    unseen = [read_textures(held), read_textures(_store(start, novel, recipe, 1))]
+    where = f"held-out generated frames of {phantom.organ}, {', '.join(phantom.others)}"
+    distances = statistics.distance(np.concatenate(unseen))
+    return lambda pooled: build_gate(statistics, distances, pooled, where)

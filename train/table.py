@@ -42,7 +42,9 @@ def read_table(path: Path) -> list[Row]:
         the table's folder.
     """
     if not path.is_file():
-        raise UsageError(str(path), "no such table", "give a CSV file with columns file,label", fault="C01")
+        raise UsageError(
+            str(path), "no such table", "give a CSV file with columns file,label", fault="C01"
+        )
     lines = _decode(path.read_bytes())
     cells = _parse(path.name, lines)
     root = path.parent.resolve()
@@ -68,13 +70,17 @@ def read_labels(name: str, rows: Sequence[Row], classes: Sequence[str]) -> list[
     for row in rows:
         label = row.cells["label"].strip()
         if seen.setdefault(row.path, label) != label:
-            twice.append(f"line {row.line}: {row.cells['file']!r} is {label!r} and {seen[row.path]!r}")
+            twice.append(
+                f"line {row.line}: {row.cells['file']!r} is {label!r} and {seen[row.path]!r}"
+            )
     refuse(name, twice, "give each file one label", "C02")
     index = {label: place for place, label in enumerate(classes)}
     return [index.get(row.cells["label"].strip()) for row in rows]
 
 
-def refuse_unknown(name: str, rows: Sequence[Row], labels: Sequence[int | None], classes: Sequence[str]) -> None:
+def refuse_unknown(
+    name: str, rows: Sequence[Row], labels: Sequence[int | None], classes: Sequence[str]
+) -> None:
     """Refuse labels that are not classes, each with its line and the nearest class (C02)."""
     problems = []
     for row, label in zip(rows, labels, strict=True):
@@ -82,7 +88,9 @@ def refuse_unknown(name: str, rows: Sequence[Row], labels: Sequence[int | None],
             word = row.cells["label"].strip()
             near = difflib.get_close_matches(word, classes, 1)
             hint = f", nearest {near[0]!r}" if near else ""
-            problems.append(f"line {row.line}: {word!r}{hint}" if word else f"line {row.line}: no label")
+            problems.append(
+                f"line {row.line}: {word!r}{hint}" if word else f"line {row.line}: no label"
+            )
     refuse(name, problems, f"classes are {', '.join(classes)}", "C02")
 
 
@@ -107,8 +115,14 @@ def _parse(name: str, text: str) -> list[tuple[int, dict[str, str]]]:
     numbered = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     columns = [cell.strip().lower() for cell in numbered[0][1]] if numbered else []
     if "file" not in columns or "label" not in columns:
-        raise UsageError(name, f"line 1: columns {columns}", "expected file,label in a header line", fault="C01")
-    wrong = [f"line {line}: {len(cells)} cells" for line, cells in numbered[1:] if len(cells) != len(columns)]
+        raise UsageError(
+            name, f"line 1: columns {columns}", "expected file,label in a header line", fault="C01"
+        )
+    wrong = [
+        f"line {line}: {len(cells)} cells"
+        for line, cells in numbered[1:]
+        if len(cells) != len(columns)
+    ]
     refuse(name, wrong, f"expected {len(columns)} cells as in the header", "C01")
     if not numbered[1:]:
         raise UsageError(name, "no rows after the header", "expected one row per file", fault="C05")

@@ -44,7 +44,9 @@ class Truth(NamedTuple):
     source: str
 
 
-def read_items(data: Sequence[str], classes: Sequence[str], ignore_unknown: bool) -> tuple[list[Item], list[str]]:
+def read_items(
+    data: Sequence[str], classes: Sequence[str], ignore_unknown: bool
+) -> tuple[list[Item], list[str]]:
     """Return the items of all test sets, and the labels of what was ignored.
 
     Raises
@@ -63,7 +65,9 @@ def read_items(data: Sequence[str], classes: Sequence[str], ignore_unknown: bool
         items += found
         ignored += unknown
     if not items:
-        raise UsageError(", ".join(data), "nothing to measure", f"classes are {', '.join(classes)}", fault="C05")
+        raise UsageError(
+            ", ".join(data), "nothing to measure", f"classes are {', '.join(classes)}", fault="C05"
+        )
     return items, ignored
 
 
@@ -78,7 +82,9 @@ def read_pictures(
             problems.append(str(error))
 
 
-def _pictures(item: Item, classes: Sequence[str], problems: list[str]) -> Iterator[tuple[Truth, Pixels]]:
+def _pictures(
+    item: Item, classes: Sequence[str], problems: list[str]
+) -> Iterator[tuple[Truth, Pixels]]:
     if item.label is None:
         yield from _phantom_pictures(item, classes)
         return
@@ -103,11 +109,15 @@ def _phantom_pictures(item: Item, classes: Sequence[str]) -> Iterator[tuple[Trut
 def _phantom_item(uri: str, classes: Sequence[str]) -> Item:
     spec = parse_phantom(uri)
     if spec.finding not in classes:
-        raise UsageError(uri, f"finding {spec.finding!r}", f"classes are {', '.join(classes)}", fault="C02")
+        raise UsageError(
+            uri, f"finding {spec.finding!r}", f"classes are {', '.join(classes)}", fault="C02"
+        )
     return Item(spec.uri, None, f"seed {spec.seed}", spec.uri)
 
 
-def _read_csv(path: Path, classes: Sequence[str], ignore_unknown: bool) -> tuple[list[Item], list[str]]:
+def _read_csv(
+    path: Path, classes: Sequence[str], ignore_unknown: bool
+) -> tuple[list[Item], list[str]]:
     rows = read_table(path)
     labels = read_labels(path.name, rows, classes)
     if not ignore_unknown:
@@ -122,12 +132,19 @@ def _read_csv(path: Path, classes: Sequence[str], ignore_unknown: bool) -> tuple
     return items, ignored
 
 
-def _read_folder(root: Path, classes: Sequence[str], ignore_unknown: bool) -> tuple[list[Item], list[str]]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _read_folder(
+    root: Path, classes: Sequence[str], ignore_unknown: bool
+) -> tuple[list[Item], list[str]]:
+    folders = sorted(
+        path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     unknown = [folder.name for folder in folders if folder.name not in classes]
     if unknown and not ignore_unknown:
         raise UsageError(
-            str(root), f"folders {', '.join(unknown)}", f"name sub-folders {', '.join(classes)}", fault="C02"
+            str(root),
+            f"folders {', '.join(unknown)}",
+            f"name sub-folders {', '.join(classes)}",
+            fault="C02",
         )
     known = [folder for folder in folders if folder.name in classes]
     items = [item for folder in known for item in _below(folder, classes.index(folder.name))]

@@ -14,7 +14,7 @@ BLACK = 24
 FLAT_STD = 3.0
 VIVID_CHROMA = 64
 VIVID_SHARE = 0.5
-STEP = 4
+STEP = 8
 
 
 class GateAnswer(NamedTuple):
@@ -28,7 +28,7 @@ OK = GateAnswer("ok", "")
 
 
 def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
-    """Judge a picture before inference, on every fourth pixel of the model input.
+    """Judge a picture before inference, on every eighth pixel of the model input.
 
     Parameters
     ----------
@@ -39,14 +39,15 @@ def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
     "no_signal" for black, "uniform" for a flat field, "not_ultrasound" for a screen of vivid
     colours (B-mode is nearly grey; colour Doppler fills less than half of a frame).
     """
-    sample = model_input[::STEP, ::STEP]
+    sample = np.ascontiguousarray(model_input[::STEP, ::STEP])
     brightest = int(sample.max())
     if brightest < BLACK:
         return GateAnswer("no_signal", f"the picture is black: brightest value {brightest}")
     spread = float(sample.std())
     if spread < FLAT_STD:
         return GateAnswer("uniform", f"the picture is flat: standard deviation {spread:.1f}")
-    chroma = sample.max(axis=2) - sample.min(axis=2)
+    red, green, blue = (sample[..., channel] for channel in range(3))
+    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     vivid = np.count_nonzero(chroma > VIVID_CHROMA) / chroma.size
     if vivid > VIVID_SHARE:
         return GateAnswer("not_ultrasound", f"{vivid:.0%} of the picture is vividly coloured")

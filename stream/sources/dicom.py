@@ -16,10 +16,10 @@ from stream.sources.base import Picture, Problem, SourceInfo
 from stream.sources.dicom_clock import Clock, read_clock
 from stream.sources.dicom_frames import DamagedFrameError, Frames, find_frames, longest_frame_bytes
 from stream.sources.dicom_header import Header, read_header
+from stream.sources.dicom_layout import read_layout
 from stream.sources.dicom_pixels import FrameDecoder, build_decoder
 from stream.sources.dicom_tables import build_table
 from stream.sources.dicom_values import Values
-from stream.sources.dicom_walk import read_layout
 from stream.sources.regular import digest_file, open_regular, shown_name
 
 _LISTED = 20

@@ -11,7 +11,8 @@ from pydicom.uid import RLELossless
 from stream.errors import SourceError
 from stream.sources.base import Problem
 from stream.sources.dicom_header import Header
-from stream.sources.dicom_walk import Element, Layout, read_at
+from stream.sources.dicom_layout import Layout
+from stream.sources.dicom_walk import Element, read_at
 
 MAX_FRAGMENTS = 200_000
 

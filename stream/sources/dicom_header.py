@@ -18,8 +18,8 @@ from pydicom.uid import (
 )
 
 from stream.errors import SourceError
+from stream.sources.dicom_layout import Layout
 from stream.sources.dicom_values import Values
-from stream.sources.dicom_walk import Layout
 from stream.sources.video_checks import check_size
 
 _ACCEPTED = (

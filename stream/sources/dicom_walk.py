@@ -1,48 +1,25 @@
-"""Where things are in a DICOM file: one flat walk with limits, before anything is decoded.
+"""A flat walk over DICOM data elements with limits, before anything is decoded.
 
-The walk never recurses, never allocates what a length field asks for, and keeps only the few
-values the picture needs; names of patients are never read.
+The walk never recurses and never allocates what a length field asks for.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.datadict import dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from stream.errors import SourceError
-from stream.sources.dicom_inflate import inflate
 
 MAX_DEPTH = 32
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
-_MAX_VALUE_BYTES = 256 << 10
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_PALETTE = "PaletteColorLookupTable"
-_KEYWORDS = (
-    *("MediaStorageSOPClassUID", "TransferSyntaxUID", "SOPClassUID", "NumberOfFrames"),
-    *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
-    *("Rows", "Columns", "PixelAspectRatio", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope"),
-    *(f"{colour}{_PALETTE}Descriptor" for colour in ("Red", "Green", "Blue")),
-    *(f"{colour}{_PALETTE}Data" for colour in ("Red", "Green", "Blue")),
-    *(f"Segmented{colour}{_PALETTE}Data" for colour in ("Red", "Green", "Blue")),
-)
-_WANTED = {tag_for_keyword(keyword): keyword for keyword in _KEYWORDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,78 +35,10 @@ class Element:
         return f"({self.tag >> 16:04X},{self.tag & 0xFFFF:04X})"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What the walk found.
-
-    Parameters
-    ----------
-    stream, size : the bytes that offsets refer to; inflated when the transfer syntax is deflated
-    syntax : transfer syntax UID, empty when absent
-    little_endian : byte order of the data set
-    values : raw bytes of the wanted top-level elements, by DICOM keyword
-    pixels : the pixel data element, or None; its length may reach beyond the end
-    """
-
-    stream: BinaryIO
-    size: int
-    syntax: str
-    little_endian: bool
-    values: dict[str, bytes]
-    pixels: Element | None
-
-
-def read_layout(stream: BinaryIO, name: str) -> Layout:
-    """Walk a DICOM file up to its pixel data.
-
-    Raises
-    ------
-    SourceError
-        D01 not DICOM, D02 cut in the header, D03 a length beyond the end, D04 nested too deep,
-        D05 a deflated bomb, D08 an unknown transfer syntax.
-
-    References
-    ----------
-    DICOM PS3.10 section 7.1 (file), PS3.5 section 7 (elements), section 7.5 (nesting),
-    section A.5 (deflated).
-    """
-    size = stream.seek(0, io.SEEK_END)
-    if read_at(stream, 128, 4) != b"DICM":
-        raise SourceError(name, "not DICOM: no DICM prefix", "give a DICOM file", fault="D01")
-    meta = _Walk(stream, size, name, position=132)
-    values, _ = _collect(stream, meta.elements(only_group=2))
-    syntax = values.get("TransferSyntaxUID", b"").decode("ascii", "replace").strip(" \0")
-    if UID(syntax, IGNORE).type != "Transfer Syntax":
-        problem = f"unknown transfer syntax {syntax if UID(syntax, IGNORE).is_valid else ''}"
-        remedy = "export the file uncompressed"
-        raise SourceError(name, problem.rstrip(), remedy, fault="D08")
-    start = meta.position
-    if syntax == DeflatedExplicitVRLittleEndian:
-        stream, start = inflate(stream, start, size, name), 0
-        size = stream.seek(0, io.SEEK_END)
-    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-    walk = _Walk(stream, size, name, position=start, implicit=implicit, little=little)
-    found, pixels = _collect(stream, walk.elements())
-    return Layout(stream, size, syntax, little, values | found, pixels)
-
-
 def read_at(stream: BinaryIO, offset: int, length: int) -> bytes:
     """Read up to `length` bytes from `offset`."""
     stream.seek(offset)
     return stream.read(length)
-
-
-def _collect(
-    stream: BinaryIO, elements: Iterator[Element]
-) -> tuple[dict[str, bytes], Element | None]:
-    values: dict[str, bytes] = {}
-    for element in elements:
-        if element.tag in PIXEL_TAGS:
-            return values, element
-        keyword = _WANTED.get(element.tag)
-        if keyword and element.length is not None and element.length <= _MAX_VALUE_BYTES:
-            values[keyword] = read_at(stream, element.offset, element.length)
-    return values, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +49,21 @@ class _Open:
 
 
 @dataclass(slots=True)
-class _Walk:
-    """A cursor over data elements, with the sequences and items it is inside of."""
+class Walk:
+    """A cursor over data elements, with the sequences and items it is inside of.
+
+    Parameters
+    ----------
+    stream, size : the bytes to walk over
+    name : subject of errors
+    position : where the first element starts
+    implicit, little : encoding of the elements
+    inside : open sequences and items, outermost first
+
+    References
+    ----------
+    DICOM PS3.5 sections 7.1 (elements), 7.5 (sequences) and A.4 (fragments).
+    """
 
     stream: BinaryIO
     size: int
@@ -152,7 +74,17 @@ class _Walk:
     inside: list[_Open] = field(default_factory=list)
 
     def elements(self, only_group: int | None = None) -> Iterator[Element]:
-        """Yield top-level elements; `position` is at the first element not yielded."""
+        """Yield top-level elements; `position` is at the first element not yielded.
+
+        Parameters
+        ----------
+        only_group : stop in front of the first top-level element of another group
+
+        Raises
+        ------
+        SourceError
+            D02 cut or broken, D03 a length beyond the end, D04 nested too deep.
+        """
         while self._more(only_group):
             element = self._read_header()
             if element.tag in (_ITEM, _ITEM_END, _SEQUENCE_END):

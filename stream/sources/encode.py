@@ -35,7 +35,8 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], rate_hz: float)
             stream = container.add_stream("libx264", Fraction(rate_hz).limit_denominator(1001))
             stream.pix_fmt, stream.options = "yuv420p", {"crf": QUALITY_CRF, "preset": "slow"}
             for image in images:
-                stream.height, stream.width = image.shape[:2]
+                if not count:
+                    stream.height, stream.width = image.shape[:2]
                 layout = "gray" if image.ndim == 2 else "rgb24"
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format=layout)))
                 count += 1

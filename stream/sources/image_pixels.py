@@ -18,7 +18,7 @@ from engines.pixels import Pixels
 from stream.errors import SourceError
 from stream.sources.video_checks import check_size
 
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "PPM")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _ORIENTATION_TAG = 0x0112
 _HEADER_ERRORS = (
     OSError,
@@ -72,13 +72,13 @@ def read_head(data: bytes, name: str) -> ImageHead:
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                check_size(*image.size, name)
                 head = _describe(image)
         except Image.DecompressionBombError as error:
             raise SourceError(name, "the picture is far too large", fault="V14") from error
         except _HEADER_ERRORS as error:
             remedy = f"expected {', '.join(_FORMATS)}"
             raise SourceError(name, "not an image", remedy, fault="V02") from error
-    check_size(*head.size_wh, name)
     white = _PNM_HEADER.match(data[:1024]) if head.format == "PPM" else None
     if white and white[1] not in _PNM_WHITES:
         problem = f"white is {int(white[1][:6])}"
@@ -100,6 +100,8 @@ def decode_image(data: bytes, head: ImageHead, name: str) -> tuple[Pixels, bool]
     SourceError
         V07 the data are damaged or cut, V15 the samples are not integers of 8 or 16 bits.
     """
+    if head.format == "PNG" and not _png_chunks_fit(data):
+        raise SourceError(name, "data damaged or cut", "export the image again", fault="V07")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -117,12 +119,24 @@ def decode_image(data: bytes, head: ImageHead, name: str) -> tuple[Pixels, bool]
 
 
 def _describe(image: Image.Image) -> ImageHead:
-    turn = image.getexif().get(_ORIENTATION_TAG, 1)
+    # The method of PNG images would decode the picture to look for a late EXIF chunk.
+    turn = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     # Pillow and OpenCV both turn TIFF upright by themselves.
     turn = turn if turn in range(2, 9) and image.format != "TIFF" else 1
     size_wh = image.size[::-1] if turn >= 5 else image.size
     grey, pages = image.mode == "LA", getattr(image, "n_frames", 1)
     return ImageHead(image.format or "", size_wh, turn, grey, pages)
+
+
+def _png_chunks_fit(data: bytes) -> bool:
+    """Say whether every chunk up to IEND lies inside the data; OpenCV allocates what one claims."""
+    position = 8
+    while position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4])
+        if kind == b"IEND":
+            return position <= len(data)
+    return False
 
 
 def _colour(image: NDArray[Any], head: ImageHead) -> NDArray[Any]:

@@ -175,11 +175,11 @@ def _lies_inside(path: Path, folder: Path) -> bool:
 
 def _read_bytes(path: Path) -> bytes:
     with open_regular(str(path)) as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        problem = f"more than {MAX_FILE_BYTES >> 20} MiB"
-        raise SourceError(shown_name(str(path)), problem, "give a smaller image", fault="V14")
-    return data
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE_BYTES:
+            problem = f"{size >> 20} MiB, at most {MAX_FILE_BYTES >> 20} are read"
+            raise SourceError(shown_name(str(path)), problem, "give a smaller image", fault="V14")
+        return file.read(size)
 
 
 def _digest(stills: Sequence[Still]) -> str:

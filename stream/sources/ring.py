@@ -83,7 +83,12 @@ class Ring:
         """
         sizes = [math.prod(shape) for shape in shapes]
         total = sum(sizes)
-        if not 0 <= slot < self.slots or slot in self._held or total > self._slot_bytes:
+        owned = 0 <= slot < self.slots and slot not in self._held and slot not in self._freed
+        if (
+            not owned
+            or total > self._slot_bytes
+            or any(side < 1 for shape in shapes for side in shape)
+        ):
             raise ValueError(f"slot {slot} with {total} bytes is not the child's to give")
         place = slot * self._slot_bytes
         root = np.frombuffer(self._memory, np.uint8, total, place)

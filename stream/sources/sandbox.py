@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -69,6 +69,13 @@ class Limits:
             raise ValueError(f"slots {self.slots}: expected {_MIN_SLOTS} to 255")
 
 
+class _Shown(NamedTuple):
+    """A picture's message and the picture."""
+
+    message: Shown
+    pixels: Pixels
+
+
 class SandboxedSource:
     """The frames of one input, decoded in a child; see `stream.sources.base.Source`.
 
@@ -101,7 +108,7 @@ class SandboxedSource:
         self._poll.register(self._control, select.POLLIN)
         self._done = self._closed = False
         try:
-            self._control.send(msgspec.msgpack.encode(request))
+            self._send(msgspec.msgpack.encode(request), [])
             self._info = self._open()
         except BaseException:
             self.close()
@@ -149,11 +156,12 @@ class SandboxedSource:
             If there is not one frame. When the child is lost later, `problems` tells.
         """
         count, epoch, layout = 0, 0, None
-        while (message := self._next_picture(count)) is not None:
-            if layout != message.shapes:
-                epoch, layout = epoch + (layout is not None), message.shapes
+        while (shown := self._next_picture(count)) is not None:
+            if layout != shown.message.shapes:
+                epoch, layout = epoch + (layout is not None), shown.message.shapes
             count += 1
-            yield self._frame(message, FrameId(self._session, epoch, count - 1))
+            yield self._frame(shown, FrameId(self._session, epoch, count - 1))
+            del shown  # or its slot would stay taken while the next one is awaited
 
     def _open(self) -> SourceInfo:
         message = self._receive()
@@ -164,12 +172,14 @@ class SandboxedSource:
         self._give_ring(max(1, width * height * 3))
         return message.info
 
-    def _next_picture(self, count: int) -> Shown | None:
-        """Return the next picture's message; None after the last or when the child is lost."""
+    def _next_picture(self, count: int) -> _Shown | None:
+        """Return the next picture; None after the last or when the child is lost."""
         if self._done:
             return None
         try:
             message = self._wait_picture()
+            if isinstance(message, Shown):
+                return self._take(message)
         except StreamError as error:
             self._done = True
             if count == 0:
@@ -177,48 +187,50 @@ class SandboxedSource:
             found = Problem(error.fault, f"{error.problem} after {count} frames", True)
             self._problems = (*self._problems, found)
             return None
-        if isinstance(message, Ended):
-            self._done, self._problems = True, message.problems
-            return None
-        return message
+        self._done, self._problems = True, message.problems
+        return None
 
     def _wait_picture(self) -> Shown | Ended:
-        while True:
+        message: FromChild | None = None
+        for _ in range(2):  # a picture may be preceded by one wish for a larger ring
             if self._ring.waiting * 2 >= self._ring.slots or not self._poll.poll(0):
-                self._send(self._ring.freed())  # in batches, for each may wake the child
+                self._send(self._ring.freed(), [])  # in batches, for each may wake the child
             message = self._receive()
             if isinstance(message, Shown | Ended):
                 return message
-            if not isinstance(message, RingWanted):
-                raise self._lost("the decoder spoke out of turn", "F10")
-            self._give_ring(message.slot_bytes)
+            if isinstance(message, RingWanted):
+                self._give_ring(message.slot_bytes)
+        raise self._lost("the decoder spoke out of turn", "F10")
 
-    def _frame(self, message: Shown, identity: FrameId) -> Frame:
-        planes = self._ring.take(message.slot, message.shapes)
-        pixels = Pixels(planes, message.matrix, message.full_range)
-        return Frame(
-            identity, pixels, time.monotonic_ns(), message.pts_ns, self._info.name, message.damage
-        )
+    def _take(self, message: Shown) -> _Shown:
+        try:
+            planes = self._ring.take(message.slot, message.shapes)
+            return _Shown(message, Pixels(planes, message.matrix, message.full_range))
+        except ValueError as error:
+            raise self._lost(f"the decoder spoke nonsense ({error})", "F10") from error
+
+    def _frame(self, shown: _Shown, identity: FrameId) -> Frame:
+        pts_ns, damage = shown.message.pts_ns, shown.message.damage
+        return Frame(identity, shown.pixels, time.monotonic_ns(), pts_ns, self._info.name, damage)
 
     def _give_ring(self, slot_bytes: int) -> None:
         slots = min(self._limits.slots, _RING_BYTES // slot_bytes)
         if slots < _MIN_SLOTS:
             raise self._lost(f"a picture of {slot_bytes} bytes is too large", "V14")
         self._ring = Ring(slot_bytes, slots)
-        given = msgspec.msgpack.encode(RingGiven(slot_bytes, slots))
         try:
-            socket.send_fds(self._control, [given], [self._ring.fd])
-        except (BrokenPipeError, ConnectionResetError):
-            _log.debug("%s: the child has gone before its ring came", self._name)
+            self._send(msgspec.msgpack.encode(RingGiven(slot_bytes, slots)), [self._ring.fd])
         finally:
             self._ring.close_fd()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, fds: list[int]) -> None:
         try:
             if data:
-                self._control.send(data)
+                socket.send_fds(self._control, [data], fds)
         except (BrokenPipeError, ConnectionResetError):
             _log.debug("%s: the child has gone; its last messages follow", self._name)
+        except BlockingIOError as error:
+            raise self._lost("the decoder does not listen", "F10") from error
 
     def _receive(self) -> FromChild:
         """Return the child's next message; raise what it refused, or that it is lost."""

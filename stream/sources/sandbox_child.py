@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -45,9 +46,12 @@ def _die_with_parent() -> None:
 
     Unlike the parent-death signal this does not depend on the thread that started the child.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([0], [], [], 0)[0]:
+        sys.exit(0)  # the parent has gone already
 
 
 def _limit(memory_bytes: int) -> None:

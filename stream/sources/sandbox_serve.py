@@ -12,7 +12,7 @@ import msgspec
 
 from engines.pixels import Pixels
 from stream.errors import SourceError, UsageError
-from stream.sources.base import Picture, Reader
+from stream.sources.base import Picture, Problem, Reader
 from stream.sources.regular import shown_name
 from stream.sources.ring import Slots
 from stream.sources.sandbox_wire import (
@@ -28,7 +28,7 @@ from stream.sources.sandbox_wire import (
     Shown,
 )
 
-_MAX_TEXT = 500
+_MAX_TEXT, _MAX_PROBLEMS = 500, 20
 
 
 def open_reader(request: Request) -> Reader:
@@ -61,18 +61,18 @@ def serve(control: socket.socket, opener: Callable[[Request], Reader]) -> None:
             _answer(channel, request, opener)
         while True:
             channel.receive_slots()  # stay until the parent has read everything and hangs up
-    except (BrokenPipeError, ConnectionResetError, EOFError):
-        return  # the parent wants no more
+    except _ParentGoneError:
+        return
 
 
 def _answer(channel: _Channel, request: Request, opener: Callable[[Request], Reader]) -> None:
     try:
         reader = opener(request)
-        channel.send(Opened(reader.info, reader.problems))
+        channel.send(Opened(reader.info, _bounded(reader.problems)))
         slots = channel.receive_ring()
         for picture in reader.pictures():
             slots = _deliver(channel, slots, picture)
-        channel.send(Ended(reader.problems))
+        channel.send(Ended(_bounded(reader.problems)))
     except (SourceError, UsageError) as error:
         channel.send(_refusal(error))
     except MemoryError:
@@ -103,6 +103,14 @@ def _refusal(error: SourceError | UsageError) -> Refused:
     return Refused(kind, subject, problem, remedy, error.fault)
 
 
+def _bounded(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    return tuple(Problem(p.fault, p.text[:_MAX_TEXT], p.partial) for p in problems[:_MAX_PROBLEMS])
+
+
+class _ParentGoneError(Exception):
+    """The parent wants no more."""
+
+
 class _Channel:
     """The control socket as messages."""
 
@@ -112,23 +120,21 @@ class _Channel:
         self._decoder: msgspec.msgpack.Decoder[FromParent] = msgspec.msgpack.Decoder(FromParent)
 
     def send(self, message: FromChild) -> None:
-        self._control.send(self._encoder.encode(message))
+        try:
+            self._control.send(self._encoder.encode(message))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _ParentGoneError from error
 
     def receive(self) -> FromParent:
         return self._decoder.decode(self.receive_slots())
 
     def receive_slots(self) -> bytes:
-        data = self._control.recv(MAX_MESSAGE_BYTES)
-        if not data:
-            raise EOFError
-        return data
+        return self._receive()[0]
 
     def receive_ring(self) -> Slots:
         """Wait for a ring; slots of the ring before do not matter any more."""
         while True:
-            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
-            if not data:
-                raise EOFError
+            data, fds = self._receive()
             if fds:
                 break
         given = self._decoder.decode(data)
@@ -136,3 +142,12 @@ class _Channel:
         slots = Slots(fds[0], given.slot_bytes, given.slots)
         os.close(fds[0])
         return slots
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
+        except ConnectionResetError as error:
+            raise _ParentGoneError from error
+        if not data:
+            raise _ParentGoneError
+        return data, fds

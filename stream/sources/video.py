@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
 import av
-from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
@@ -17,7 +16,7 @@ from stream.sources import video_stream as streams
 from stream.sources.base import Picture, Problem, SourceInfo
 from stream.sources.regular import open_regular, shown_name
 from stream.sources.video_audit import ClipAudit, DamageTrail
-from stream.sources.video_checks import check_content, check_size, find_cut
+from stream.sources.video_checks import check_content, check_size, find_cut, index_is_cut
 from stream.sources.video_fields import deinterlaced
 from stream.sources.video_pixels import (
     describe_loss,
@@ -30,7 +29,6 @@ from stream.sources.video_pixels import (
 if TYPE_CHECKING:
     VideoPacket = av.Packet[VideoStream]
 
-_MAX_READ_ERRORS = 16
 _DIGEST_BYTES = 1 << 20
 
 
@@ -67,16 +65,20 @@ class VideoReader:
         self._file, self._name = file, name
         check_content(file, name)
         self._sha256 = _digest(file)
+        self._cut = find_cut(file)
         self._container = streams.open_container(file, name)
         self._stream = streams.choose_stream(self._container, stream_index, name)
         streams.configure_decoder(self._stream, threads)
-        self._packets = PacketReader(self._container, self._stream)
+        self._packets = streams.PacketReader(self._container, self._stream)
         self._trail = DamageTrail()
         self._audit = ClipAudit(
-            self._stream.frames, streams.declared_end_ns(self._container, self._stream)
+            streams.declared_frames(self._container, self._stream, self._cut is not None),
+            streams.declared_end_ns(self._container, self._stream),
         )
         self._problems: dict[str, Problem] = {}
         self._skipped = 0
+        self._layout: tuple[int, int, str] | None = None
+        self._size_wh = (0, 0)
         self._rest = self._decode()
         self._first = next(self._rest, None)
         if self._first is None:
@@ -148,18 +150,27 @@ class VideoReader:
     def _picture(self, frame: av.VideoFrame) -> Picture:
         pts_ns = self._place(frame.pts if frame.pts is not None else frame.dts, frame.time_base)
         damage = self._trail.judge(frame, pts_ns)
-        aspect = self._stream.sample_aspect_ratio
-        check_size(*display_size((frame.width, frame.height), aspect), self._name)
-        loss = describe_loss(frame)
-        if loss:
-            self._note("V15", loss, False)
+        layout = (frame.width, frame.height, frame.format.name)
+        if layout != self._layout:
+            self._layout, self._size_wh = layout, self._check_layout(frame)
         try:
-            pixels = set_upright(read_pixels(frame), read_turn(frame, self._name), aspect)
+            turn = read_turn(frame, self._name)
+            pixels = set_upright(read_pixels(frame), turn, self._size_wh)
         except (FFmpegError, ValueError) as error:
             text = f"pixel format {frame.format.name} cannot be converted"
             raise SourceError(self._name, text, fault="V15") from error
-        self._audit.add(pts_ns, damage)
+        self._audit.add(pts_ns, self._place(frame.duration, frame.time_base) or 0, damage)
         return Picture(pixels, pts_ns, damage)
+
+    def _check_layout(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Return the size to show, with square pixels."""
+        aspect = self._stream.sample_aspect_ratio
+        size_wh = display_size((frame.width, frame.height), aspect)
+        check_size(*size_wh, self._name)
+        loss = describe_loss(frame)
+        if loss:
+            self._note("V15", loss, False)
+        return size_wh
 
     def _place(self, stamp: int | None, time_base: Fraction | None = None) -> int | None:
         """Return a time stamp in ns, rounded to nearest."""
@@ -172,15 +183,17 @@ class VideoReader:
         self._audit.repeats = self._packets.empty
         if self._skipped:
             self._note("V20", f"{self._skipped} frames before the first key frame left out", True)
-        for problem in self._audit.problems(find_cut(self._file)):
+        for problem in self._audit.problems(self._cut):
             self._problems[problem.fault] = problem
         if _digest(self._file) != self._sha256:
             self._note("V24", "the file changed while it was read", True)
 
     def _explain_nothing(self) -> SourceError:
         found = self._packets.count
-        if found == 0:
-            text, fault = "no decodable frame: there is an index, but no frame data", "V05"
+        if found == 0 or self._cut:
+            reason = self._cut or "there is an index, but no frame data"
+            text = f"no decodable frame: {reason}"
+            fault = "V04" if index_is_cut(self._file) else "V05"
         elif self._skipped or not self._packets.saw_key:
             text, fault = f"no key frame found in {found} packets", "V20"
         else:
@@ -205,35 +218,6 @@ class VideoReader:
 
     def _note(self, fault: str, text: str, partial: bool) -> None:
         self._problems[fault] = Problem(fault, text, partial)
-
-
-class PacketReader:
-    """Iterates over the packets of one stream, past read errors; None at the end flushes."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._container, self._stream = container, stream
-        self.count = self.empty = 0
-        self.saw_key = False
-        self.last_error = "no frame came out"
-
-    def __iter__(self) -> Iterator[VideoPacket | None]:
-        for _ in range(_MAX_READ_ERRORS):
-            try:
-                yield from self._read()
-            except FFmpegError as error:
-                self.last_error = streams.reason_of(error)
-            else:
-                break
-        yield None
-
-    def _read(self) -> Iterator[VideoPacket]:
-        for packet in self._container.demux(self._stream):
-            if packet.size:
-                self.count += 1
-                self.saw_key |= packet.is_keyframe
-                yield packet
-            elif packet.dts is not None:  # AVI: the picture before is shown again
-                self.empty += 1
 
 
 def _digest(file: BinaryIO) -> str:

@@ -68,6 +68,7 @@ class ClipAudit:
         self._declared, self._declared_end_ns = declared, declared_end_ns
         self._pts_ns: list[int | None] = []
         self._damaged: list[int] = []
+        self._end_ns = 0
         self.repeats = self.lost_packets = 0
 
     @property
@@ -75,8 +76,10 @@ class ClipAudit:
         """Frames delivered so far."""
         return len(self._pts_ns)
 
-    def add(self, pts_ns: int | None, damage: str | None) -> None:
+    def add(self, pts_ns: int | None, duration_ns: int, damage: str | None) -> None:
         """Note one delivered frame."""
+        if pts_ns is not None:
+            self._end_ns = max(self._end_ns, pts_ns + duration_ns)
         if damage is not None:
             self._damaged.append(len(self._pts_ns))
         self._pts_ns.append(pts_ns)
@@ -105,10 +108,8 @@ class ClipAudit:
         if self.frames < expected:
             tail = f" ({cut})" if cut else ""
             return Problem("V06", f"{self.frames} of {expected} frames{tail}", True)
-        places = [place for place in self._pts_ns if place is not None]
-        end_ns = max(places, default=0) + usual
-        promised_ns = self._declared_end_ns
-        if places and promised_ns is not None and end_ns + 2 * usual < 0.98 * promised_ns:
+        end_ns, promised_ns = self._end_ns, self._declared_end_ns
+        if end_ns and promised_ns is not None and end_ns + 2 * usual < 0.98 * promised_ns:
             text = f"{self.frames} frames end at {end_ns / 1e9:.2f} s of {promised_ns / 1e9:.2f} s"
             return Problem("V06", text, True)
         if cut:

@@ -43,6 +43,7 @@ _VIDEO_MARKS = (b"RIFF", b"\x1aE\xdf\xa3", b"GIF8", b"\x00\x00\x01", b"OggS", b"
 _MP4_BOXES = frozenset(
     [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"sidx", b"styp", b"pnot"]
 )
+_MP4_DATA = frozenset([b"mdat", b"moof"])
 
 
 class Box(NamedTuple):
@@ -129,17 +130,24 @@ def mp4_boxes(file: BinaryIO) -> list[Box]:
 
 
 def find_cut(file: BinaryIO) -> str | None:
-    """Say how the structure of an MP4 or GIF file breaks off, or return None.
+    """Say how the structure of an MP4, AVI or GIF file breaks off, or return None.
 
     Other containers are not looked into; they give themselves away by their declared length.
     """
-    if _head(file).startswith(b"GIF8"):
+    head, size = _head(file), os.fstat(file.fileno()).st_size
+    if head.startswith(b"GIF8"):
         return _find_gif_cut(file)
+    ends = [box.start + box.length for box in mp4_boxes(file) if box.kind in _MP4_DATA]
+    if head.startswith(b"RIFF") and head[4:8] != b"\xff\xff\xff\xff":  # not yet known
+        ends = [8 + int.from_bytes(head[4:8], "little")]
+    missing = [end for end in ends if end > size]
+    return f"{size} of {missing[0]} bytes are present" if missing else None
+
+
+def index_is_cut(file: BinaryIO) -> bool:
+    """Tell whether an MP4 file ends inside its index."""
     size = os.fstat(file.fileno()).st_size
-    for box in mp4_boxes(file):
-        if box.kind in (b"mdat", b"moof") and box.start + box.length > size:
-            return f"{size} of {box.start + box.length} bytes are present"
-    return None
+    return any(b.kind == b"moov" and b.start + b.length > size for b in mp4_boxes(file))
 
 
 def _find_gif_cut(file: BinaryIO) -> str | None:
@@ -172,11 +180,10 @@ def _palette_bytes(flags: int) -> int:
 
 
 def _explain_mp4(boxes: list[Box], file: BinaryIO, name: str, reason: str) -> SourceError:
-    index = next((box for box in boxes if box.kind == b"moov"), None)
-    if index is None:
+    if not any(box.kind == b"moov" for box in boxes):
         remedy = "rebuild its index with a repair tool and an intact clip of the same device"
         return SourceError(name, "the recording was cut before its index", remedy, fault="V03")
-    if index.start + index.length > os.fstat(file.fileno()).st_size:
+    if index_is_cut(file):
         problem = "the file ends inside its index; no decodable frame"
         return SourceError(name, problem, "copy the recording again", fault="V04")
     return SourceError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -54,7 +54,8 @@ def read_turn(frame: av.VideoFrame, name: str) -> Turn:
     ISO/IEC 14496-12 (2022), section 8.3.2.3: (x, y) is multiplied from the left.
     """
     try:
-        matrix = bytes(frame.side_data[SideDataType.DISPLAYMATRIX])
+        side_data: Any = frame.side_data  # its type stub is wrong
+        matrix = bytes(side_data[SideDataType.DISPLAYMATRIX])
     except KeyError:
         return UPRIGHT
     except ValueError:  # the frame carries side data that PyAV has no name for, such as EXIF
@@ -89,26 +90,30 @@ def read_pixels(frame: av.VideoFrame) -> Pixels:
     return Pixels((_packed(rgb, 3),))
 
 
-def set_upright(pixels: Pixels, turn: Turn, aspect: Fraction | None) -> Pixels:
+def set_upright(pixels: Pixels, turn: Turn, size_wh: tuple[int, int]) -> Pixels:
     """Apply pixel aspect and rotation.
 
     Parameters
     ----------
     pixels : as coded
     turn : from `read_turn`
-    aspect : width of a pixel over its height; None when square. The shorter axis grows, so
-        nothing is thrown away; chroma planes stay, for they only need to cover the same field.
+    size_wh : from `display_size`. Chroma planes stay, for they only need to cover the field.
     """
-    height, width = pixels.shape_hw
-    size_wh = display_size((width, height), aspect)
-    if turn == UPRIGHT and size_wh == (width, height):
+    if turn == UPRIGHT and size_wh == pixels.shape_hw[::-1]:
         return pixels
     planes = (resize_plane(pixels.planes[0], size_wh), *pixels.planes[1:])
     return Pixels(tuple(_turned(plane, turn) for plane in planes), pixels.matrix, pixels.full_range)
 
 
 def display_size(size_wh: tuple[int, int], aspect: Fraction | None) -> tuple[int, int]:
-    """Return the size with square pixels; unchanged when they differ by less than a pixel."""
+    """Return the size with square pixels, to which the shorter axis grows.
+
+    Parameters
+    ----------
+    size_wh : as coded
+    aspect : width of a pixel over its height, or None; what makes less than a pixel of
+        difference over the picture is left alone
+    """
     width, height = size_wh
     if not aspect or abs(aspect - 1) * max(size_wh) < 1:
         return size_wh

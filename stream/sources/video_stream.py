@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import av.logging
@@ -13,11 +14,15 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError, UsageError
-from stream.sources.video_checks import MAX_SIDE_PX, check_size, explain_refusal
+from stream.sources.video_checks import MAX_SIDE_PX, check_size, explain_refusal, index_is_cut
+
+if TYPE_CHECKING:
+    VideoPacket = av.Packet[VideoStream]
 
 MAX_RATE_HZ = 1000
 
 _BUFFER_BYTES = 1 << 18
+_MAX_READ_ERRORS = 16
 _NOT_VIDEO = frozenset(["tty", "hls", "dash", "concat", "sdp", "lavfi", "ffmetadata", "imf"])
 _TIMED = frozenset(["matroska,webm", "flv", "asf", "nut"])  # headers that state a duration
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -29,6 +34,35 @@ class ClipFile:
     def __init__(self, file: BinaryIO, suffix: str) -> None:
         self.name = f"clip{suffix}"
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+class PacketReader:
+    """Iterates over the packets of one stream, past read errors; None at the end flushes."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self.count = self.empty = 0
+        self.saw_key = False
+        self.last_error = "no frame came out"
+
+    def __iter__(self) -> Iterator[VideoPacket | None]:
+        for _ in range(_MAX_READ_ERRORS):
+            try:
+                yield from self._read()
+            except FFmpegError as error:
+                self.last_error = reason_of(error)
+            else:
+                break
+        yield None
+
+    def _read(self) -> Iterator[VideoPacket]:
+        for packet in self._container.demux(self._stream):
+            if packet.size:
+                self.count += 1
+                self.saw_key |= packet.is_keyframe
+                yield packet
+            elif packet.dts is not None:  # AVI: the picture before is shown again
+                self.empty += 1
 
 
 def open_container(file: BinaryIO, name: str) -> InputContainer:
@@ -50,8 +84,13 @@ def open_container(file: BinaryIO, name: str) -> InputContainer:
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
         )
+    except MemoryError:
+        raise
     except (FFmpegError, ValueError, PermissionError) as error:
         raise explain_refusal(file, name, reason_of(error)) from error
+    if not container.streams or (not container.streams.video and index_is_cut(file)):
+        container.close()
+        raise explain_refusal(file, name, "it names no streams")
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise SourceError(
@@ -96,6 +135,18 @@ def count_complaints() -> int:
     Many decoders conceal damage and say so only in the log.
     """
     return int(av.logging.get_last_error()[0])
+
+
+def declared_frames(container: InputContainer, stream: VideoStream, cut: bool) -> int:
+    """Return how many frames the container promises, 0 when it does not say.
+
+    An AVI file counts the dropped frames too, which are mere gaps in its index; that index
+    comes last, so a cut file has none.
+    """
+    indexed = len(stream.index_entries)
+    if container.format.name == "avi" and indexed > 1 and not cut:
+        return min(stream.frames, indexed)
+    return stream.frames
 
 
 def declared_end_ns(container: InputContainer, stream: VideoStream) -> int | None:

@@ -191,6 +191,6 @@ def _liver(rng: np.random.Generator, depth_mm: float) -> Blob:
 def _cyst(rng: np.random.Generator, half_axes: tuple[float, float]) -> Blob:
     angle = rng.uniform(-math.pi, 0)
     a, b = half_axes
-    size = rng.uniform(4, 13)
+    size = b * rng.uniform(0.16, 0.5)
     place = (0.92 * a * math.cos(angle), 0.92 * b * math.sin(angle), rng.uniform(-6, 6))
     return Blob(place, (size, size * rng.uniform(0.8, 1.0), size))

@@ -2,7 +2,8 @@
 
 Sound hardly enters aerated lung, so what shows below the pleura is artefact: echoes that bounced
 between pleura and probe (A-lines, at multiples of the pleural depth), and trains of echoes from
-wet septa (B-lines). Consolidated lung lets sound through and looks like liver with bright trapped air.
+wet septa (B-lines). Consolidated lung lets sound through and looks like liver with bright trapped
+air.
 
 References
 ----------
@@ -13,7 +14,6 @@ evidence-based recommendations for point-of-care lung ultrasound", Intensive Car
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,6 @@ class Lung:
     ----------
     pleura_mm, slope : depth of the pleural line and its tilt
     bow, wave_mm : its curvature per mm and its undulation
-    slide_mm, slide_hz : amplitude and rate of the sliding
     haze_db, haze_fall : level of the artefact below the pleura and its fall in dB per mm
     a_line_db : level of the first A-line
     muscle_db : intercostal muscle
@@ -46,8 +45,6 @@ class Lung:
     slope: float
     bow: float
     wave_mm: float
-    slide_mm: float
-    slide_hz: float
     haze_db: float
     haze_fall: float
     a_line_db: float
@@ -59,7 +56,7 @@ class Lung:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, finding: str, depth_mm: float, width_mm: float) -> Lung:
-        """Draw a lung; wall, ribs, pleura and sliding do not depend on the finding.
+        """Draw a lung; ribs and pleura do not depend on the finding.
 
         Parameters
         ----------
@@ -74,8 +71,6 @@ class Lung:
             slope=rng.uniform(-0.07, 0.07),
             bow=rng.uniform(-0.001, 0.005),
             wave_mm=rng.uniform(0.002, 0.008) * depth_mm,
-            slide_mm=rng.uniform(2, 6),
-            slide_hz=rng.uniform(0.2, 0.35),
             haze_db=rng.uniform(-6, 3),
             haze_fall=rng.uniform(6, 16) / depth_mm,
             a_line_db=rng.uniform(2, 9),
@@ -89,7 +84,6 @@ class Lung:
 
     def paint(self, canvas: Canvas, view: View) -> F32 | None:
         """Paint chest wall and lung; return the signed distance to the finding, None without."""
-        shift = self.slide_mm * math.sin(2 * math.pi * self.slide_hz * view.time_s)
         bend = self.slope + view.x_mm * np.float32(self.bow)
         flat_mm = np.float32(self.pleura_mm) + view.x_mm * bend
         below = view.depth_mm - flat_mm - self.wave_mm * view.blotch
@@ -98,9 +92,9 @@ class Lung:
         for order in range(1, 6):
             self._paint_a_line(canvas, below - flat_mm * order, order)
         canvas.surface(below, 17.0, 0.9, 0.3)
-        finding = paint_streaks(self.streaks, canvas, view, below, shift)
+        finding = paint_streaks(self.streaks, canvas, view, below)
         if self.solid is not None:
-            finding = self._paint_solid(self.solid, canvas, view, below, shift)
+            finding = self._paint_solid(self.solid, canvas, view, below)
         self._paint_ribs(canvas, view)
         return finding
 
@@ -116,12 +110,9 @@ class Lung:
         canvas.surface(away, level, 0.9 + 0.3 * order, 0.0)
         canvas.surface(away + np.float32(0.23 * self.pleura_mm), level - 9.0, 1.2, 0.0)
 
-    def _paint_solid(
-        self, solid: Blob, canvas: Canvas, view: View, below: F32, shift: float
-    ) -> F32:
-        points = view.points.placed((shift, 0.0, 0.0), 0.0, 0.0)
+    def _paint_solid(self, solid: Blob, canvas: Canvas, view: View, below: F32) -> F32:
         ragged = self.shred_mm * (0.8 * view.blotch + 0.6 * view.grain + 0.15 * view.speck)
-        inside = np.maximum(solid.distance(points) + ragged, 0.5 - below)
+        inside: F32 = np.maximum(solid.distance(view.points) + ragged, 0.5 - below)
         tissue = -5.0 + 1.5 * view.grain + 1.5 * view.blotch
         covered = np.max(np.clip(-inside, 0, 1), axis=0)[None, :] * (below > 1.0)
         canvas.mirror *= 1 - covered

@@ -56,7 +56,7 @@ class Ovary:
     ) -> Ovary:
         """Draw an ovary; only its follicles and stroma depend on the finding."""
         many = finding == "many"
-        scale = rng.uniform(0.9, 1.2) * (1.6 if abdominal else 0.8 + depth_mm / 250)
+        scale = rng.uniform(0.9, 1.2) * (0.8 + depth_mm / 210)
         half = (17 * scale, 11.5 * scale * rng.uniform(0.9, 1.1), 11 * scale)
         place = rng.uniform(0.5, 0.6) if abdominal else rng.uniform(0.36, 0.5)
         centre = (rng.uniform(-0.15, 0.15) * depth_mm, place * depth_mm, 0.0)

@@ -21,7 +21,7 @@ from stream.sources.phantom.canvas import Canvas, View, amplitude
 from stream.sources.phantom.field import F32
 from stream.sources.phantom.shapes import union
 
-_SEEN_SHARE = 0.5
+_SEEN_SHARE = 0.35
 _BEAT_SAMPLES = 9
 
 
@@ -31,7 +31,7 @@ class Streak:
 
     Parameters
     ----------
-    place_mm : where it leaves the pleura, along the probe
+    place_mm : where on the sliding lung it leaves the pleura, along the probe
     width_mm : half its width at the pleura
     level_db : its level
     plane_mm, plane_width_mm : planes in which it shows
@@ -49,7 +49,7 @@ class Streak:
         return cls(
             place_mm=rng.uniform(-0.45, 0.45) * width_mm,
             width_mm=rng.uniform(0.8, 2.6),
-            level_db=rng.uniform(5, 13),
+            level_db=rng.uniform(6, 14),
             plane_mm=rng.uniform(-8, 8),
             plane_width_mm=rng.uniform(5, 12),
         )
@@ -59,9 +59,7 @@ class Streak:
         return math.exp(-(((plane_mm - self.plane_mm) / self.plane_width_mm) ** 2))
 
 
-def paint_streaks(
-    streaks: Sequence[Streak], canvas: Canvas, view: View, below: F32, shift_mm: float
-) -> F32 | None:
+def paint_streaks(streaks: Sequence[Streak], canvas: Canvas, view: View, below: F32) -> F32 | None:
     """Paint B-lines along the beams.
 
     Parameters
@@ -69,7 +67,6 @@ def paint_streaks(
     streaks : the B-lines of the lung
     canvas, view : the frame
     below : shape (S, B), depth below the pleura in mm
-    shift_mm : how far the lung has slid
 
     Returns
     -------
@@ -79,7 +76,7 @@ def paint_streaks(
     distances = []
     for streak in streaks:
         strength = streak.strength(view.plane_mm)
-        away = np.abs(top - np.float32(streak.place_mm + shift_mm))
+        away = np.abs(top - np.float32(streak.place_mm))
         across = np.exp(-np.square(away * np.float32(1 / streak.width_mm))) * np.float32(strength)
         share = np.where(below > 0, across, np.float32(0))
         _paint_train(canvas, view, share, below, streak.level_db)

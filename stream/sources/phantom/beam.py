@@ -102,7 +102,7 @@ def blur(signal: F32, zones: tuple[Zone, ...]) -> F32:
 
     Returns
     -------
-    same shape; a homogeneous unit-power field keeps unit power
+    same shape; a homogeneous field keeps its power within half a decibel
     """
     result = np.zeros_like(signal)
     for zone in zones:

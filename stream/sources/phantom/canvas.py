@@ -30,7 +30,6 @@ class View:
     depth_mm : shape (S, 1), distance from the probe's face
     x_mm : shape (S, B), position along the probe, unwarped
     blotch, grain, fibre, speck : shape (S, B), unit-variance textures of falling coarseness
-    time_s : time in the clip
     plane_mm : distance of the imaging plane from the organ's middle
     scale_mm : length over which `blotch` changes by one
     sample_mm : distance between samples
@@ -43,7 +42,6 @@ class View:
     grain: F32
     fibre: F32
     speck: F32
-    time_s: float
     plane_mm: float
     scale_mm: float
     sample_mm: float

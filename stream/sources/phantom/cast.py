@@ -20,7 +20,7 @@ from stream.sources.phantom.spec import PhantomSpec
 from stream.sources.phantom.wall import Wall
 
 _REACH = {"kidney": 0.165, "ovary": 0.22, "uterus": 0.22, "lung": 0.22}
-_BREATH = {"kidney": 0.06, "ovary": 0.02, "uterus": 0.015, "lung": 0.01}
+_BREATH = {"kidney": 0.06, "ovary": 0.02, "uterus": 0.015, "lung": 0.06}
 
 
 class Anatomy(Protocol):
@@ -33,12 +33,20 @@ class Anatomy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part in a clip."""
+    """Who takes part in a clip.
+
+    Parameters
+    ----------
+    organ, wall, probe, motion : see there
+    mobile_mm : depths at which breathing begins to move the tissue and at which it moves it fully;
+        close together where layers slide on each other
+    """
 
     organ: Anatomy
     wall: Wall
     probe: Probe
     motion: Motion
+    mobile_mm: tuple[float, float]
 
 
 def streams(spec: PhantomSpec, *names: str) -> list[np.random.Generator]:
@@ -66,7 +74,11 @@ def draw_cast(spec: PhantomSpec) -> Cast:
         _REACH[spec.organ] * depth * motion_rng.uniform(0.85, 1.15) if spec.sweep else 0.0,
         _BREATH[spec.organ] * depth,
     )
-    return Cast(organ, Wall.draw(wall_rng, total), probe, motion)
+    wall = Wall.draw(wall_rng, total)
+    mobile = (wall.total_mm, wall.total_mm + 0.08 * depth)
+    if isinstance(organ, Lung):
+        mobile = (organ.pleura_mm - 1.0, organ.pleura_mm)
+    return Cast(organ, wall, probe, motion, mobile)
 
 
 def _draw_organ(

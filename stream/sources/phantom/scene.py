@@ -50,8 +50,8 @@ class PhantomScene:
         self._x_mm, self._z_mm = probe.positions(_COARSE)
         self._at_rest = probe.grid(self._x_mm, self._z_mm)
         self._depth_mm = np.linspace(0, probe.depth_mm, SAMPLES, dtype=np.float32)[:, None]
-        below = self._depth_mm - np.float32(self._cast.wall.total_mm)
-        self._mobile = np.clip(below / np.float32(0.08 * probe.depth_mm), 0, 1)
+        still, moving = self._cast.mobile_mm
+        self._mobile = np.clip((self._depth_mm - still) / np.float32(moving - still), 0, 1)
 
     @property
     def fan(self) -> NDArray[np.bool_]:
@@ -80,7 +80,7 @@ class PhantomScene:
             raise ValueError(f"frame {index}: expected 0 to {self.spec.frame_count - 1}")
         pose = self._cast.motion.at(index / self.spec.rate_hz)
         x_mm, z_mm = self._moved(pose)
-        canvas, finding = self._paint(pose, x_mm, z_mm, index / self.spec.rate_hz)
+        canvas, finding = self._paint(pose, x_mm, z_mm)
         gain = transmission(self._cast.probe, canvas.loss, self._contact_db)
         signal = self._signal(canvas, self._scatterers(pose, x_mm, z_mm), gain, index)
         image = self._converter.picture(compress(signal, self._cast.probe))
@@ -113,7 +113,7 @@ class PhantomScene:
         z_mm = self._z_mm - self._mobile * shift_z - self._x_mm * pose.tilt_rad
         return x_mm, z_mm
 
-    def _paint(self, pose: Pose, x_mm: F32, z_mm: F32, time_s: float) -> tuple[Canvas, F32 | None]:
+    def _paint(self, pose: Pose, x_mm: F32, z_mm: F32) -> tuple[Canvas, F32 | None]:
         probe = self._cast.probe
         blotch, grain, fibre, speck = self._textures.sample(self._textures.planes, x_mm, z_mm)
         warp_x, warp_z = self._textures.sample(self._textures.warp, x_mm, z_mm)
@@ -127,7 +127,6 @@ class PhantomScene:
             grain=grain,
             fibre=fibre,
             speck=speck,
-            time_s=time_s,
             plane_mm=pose.plane_mm,
             scale_mm=0.06 * probe.depth_mm,
             sample_mm=probe.sample_mm,

@@ -1,0 +1,149 @@
+"""Facts about the command line, run as a program."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stream.cli import main
+from stream.session.ledger import balances
+from stream.session.manifest import read_manifest
+from tests.clips import write_clip
+from tests.tiny_model import save_tiny
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_tiny(tmp_path)
+    return tmp_path
+
+
+def replay(*arguments):
+    return main(["replay", *arguments, "--model", "tiny.onnx", "--out", "out"])
+
+
+def test_replay_prints_the_path_of_the_report(here, capsys):
+    write_clip(here / "clip.mp4", 20)
+    assert replay("clip.mp4") == 0
+    assert "report: out/clip/report/index.html" in capsys.readouterr().out
+    assert (here / "out/clip/report/index.html").is_file()
+
+
+def test_a_folder_of_clips_gives_one_report_each_and_a_summary(here, capsys):
+    (here / "clips").mkdir()
+    for name in ("a", "b"):
+        write_clip(here / "clips" / f"{name}.mp4", 10)
+    assert replay("clips", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["session"] for row in rows] == ["out/a", "out/b"]
+    assert all(row["ledger"]["grabbed"] == 10 for row in rows)
+
+
+def test_one_bad_clip_does_not_stop_the_others_and_exits_4(here, capsys):
+    write_clip(here / "good.mp4", 10)
+    (here / "bad.mp4").write_bytes(b"")
+    assert replay("bad.mp4", "good.mp4") == 4
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0].startswith("error[V01] bad.mp4: ")
+    assert (here / "out/good/report/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("absent.mp4",), 3, "absent.mp4"),
+        (("clip.mp4", "--top-k", "0"), 2, "top_k = 0"),
+        (("clip.mp4", "--score", "best"), 2, "evidence-v1"),
+        (("clip.mp4", "--engine", "abacus"), 5, "abacus"),
+        (("clip.mp4", "--colour", "red"), 2, "--colour"),
+        (("clip.mp4", "--top-k", "many"), 2, "many"),
+        (("phantom:kidny",), 2, "kidney"),
+        (("empty-folder",), 3, "no clip"),
+    ],
+)
+def test_bad_input_gives_one_line_and_the_right_status(here, capsys, arguments, status, says):
+    write_clip(here / "clip.mp4", 5)
+    (here / "empty-folder").mkdir()
+    assert replay(*arguments) == status
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error") and says in lines[0]
+
+
+def test_a_refused_model_exits_5(here, capsys):
+    (here / "bad.onnx").write_bytes(b"\x80\x04pickle")
+    write_clip(here / "clip.mp4", 5)
+    assert main(["replay", "clip.mp4", "--model", "bad.onnx"]) == 5
+    assert "error[M01] bad.onnx: is a Python pickle" in capsys.readouterr().err
+
+
+def test_an_out_that_is_a_file_exits_2_before_any_work(here, capsys):
+    write_clip(here / "clip.mp4", 5)
+    (here / "out").touch()
+    assert replay("clip.mp4") == 2
+    assert "C08" in capsys.readouterr().err
+
+
+def test_verify_exits_0_then_6_after_a_change(here, capsys):
+    write_clip(here / "clip.mp4", 10)
+    replay("clip.mp4")
+    assert main(["verify", "out/clip"]) == 0
+    assert "identical" in capsys.readouterr().out
+    with (here / "out/clip/report/report.json").open("a") as file:
+        file.write(" ")
+    assert main(["verify", "out/clip"]) == 6
+
+
+def test_info_tells_models_and_clips_as_json(here, capsys):
+    write_clip(here / "clip.mp4", 10)
+    assert main(["info", "tiny.onnx", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == ["blue", "red"]
+    assert main(["info", "clip.mp4", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["kind"], facts["size_wh"]) == ("video", [160, 120])
+
+
+def test_v23_a_name_that_begins_with_a_dash_works(here, capsys):
+    write_clip(here / "-x.mp4", 5)
+    assert main(["replay", "--model", "tiny.onnx", "--out", "out", "--", "-x.mp4"]) == 0
+    assert (here / "out/x/report/index.html").is_file()
+
+
+def test_debug_shows_the_traceback(here, capsys):
+    assert replay("absent.mp4", "--debug") == 3
+
+
+def test_settings_file_and_flag_reach_the_manifest(here, capsys):
+    write_clip(here / "clip.mp4", 10)
+    (here / "settings.toml").write_text("top_k = 3\nhold_s = 0.5\n")
+    assert replay("clip.mp4", "--config", "settings.toml", "--top-k", "2") == 0
+    config = json.loads((here / "out/clip/manifest.json").read_text())["config"]
+    assert (config["top_k"], config["hold_s"]) == (2, 0.5)
+
+
+def start(here, *arguments):
+    command = [sys.executable, "-m", "stream.cli", *arguments]
+    return subprocess.Popen(command, cwd=here, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 60])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_f31_a_signal_ends_replay_with_nothing_half_written(here, number, status, frames):
+    address = "phantom:kidney?seed=1&seconds=60"
+    with start(here, "replay", address, "--model", "tiny.onnx", "--out", "out") as program:
+        deadline = time.monotonic() + 30
+        while not list(here.glob("out/*/journal.sqlite")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(frames * 0.02)
+        program.send_signal(number)
+        assert program.wait(timeout=5) == status
+        assert "Traceback" not in program.stderr.read()
+    for session in here.glob("out/*"):
+        manifest = read_manifest(session)
+        assert not manifest.complete and balances(manifest.ledger)
+        assert [path.name for path in session.glob("journal*")] == ["journal.sqlite"]
