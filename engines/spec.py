@@ -6,8 +6,6 @@ import math
 from typing import Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 METADATA_KEY = "sonostream"
 SCHEMA = 1
@@ -38,11 +36,6 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("gate: center and scale must pair up and scale must be positive")
         if not (math.isfinite(self.limit) and self.limit > 0):
             raise ValueError(f"gate.limit {self.limit}: expected a positive number")
-
-    def distance(self, features: NDArray[np.float32]) -> float:
-        """Return the root mean square z-score of `features` (D,) in units of the limit."""
-        z = (features - np.asarray(self.center, np.float32)) / np.asarray(self.scale, np.float32)
-        return float(np.sqrt(np.mean(np.square(z, dtype=np.float64)))) / self.limit
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.analysis.gate import check_features, check_pixels
+from stream.analysis.gate import FeatureGate, check_pixels
 from tests.tiny_model import GATE
 
 
@@ -56,10 +56,10 @@ def test_reasons_give_the_measured_value():
 @pytest.mark.parametrize(("value", "state"), [(0.5, "ok"), (0.85, "ok"), (0.9, "not_ultrasound")])
 def test_features_are_judged_by_root_mean_square_z_score(value, state):
     # z = (value - 0.5) / 0.25 for all three, limit 1.5: the bound is at 0.875
-    answer, distance = check_features(np.full(3, value, np.float32), GATE)
+    answer, distance = FeatureGate(GATE).check(np.full(3, value, np.float32))
     assert answer.state == state
     assert distance == pytest.approx((value - 0.5) / 0.25 / 1.5, abs=1e-5)
 
 
 def test_a_model_without_a_gate_believes_all():
-    assert check_features(np.zeros(3, np.float32), None) == (check_pixels(speckle()), None)
+    assert FeatureGate(None).check(np.zeros(3, np.float32)) == (check_pixels(speckle()), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from engines.base import Engine, Pending
 from engines.errors import EngineError
 from engines.preprocess import to_model_input
-from stream.analysis.gate import GateAnswer, check_features, check_pixels
+from stream.analysis.gate import FeatureGate, GateAnswer, check_pixels
 from stream.frame import Frame, Prediction, StageTimes
 
 
@@ -41,6 +41,7 @@ class Analyser:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.spec = engine.model.spec
+        self._gate = FeatureGate(self.spec.gate)
 
     def step(self, frame: Frame) -> Prediction:
         """Analyse one frame and wait for the answer."""
@@ -79,7 +80,7 @@ class Analyser:
         except EngineError as error:
             return self._without_answer(started, GateAnswer("failed_infer", str(error)))
         engine_ns = time.perf_counter_ns() - started.submitted_ns
-        answer, distance = check_features(output.features[0], self.spec.gate)
+        answer, distance = self._gate.check(output.features[0])
         return Prediction(
             id=started.frame.id,
             state=answer.state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -54,19 +55,34 @@ def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
     return OK
 
 
-def check_features(
-    features: NDArray[np.float32], gate: Gate | None
-) -> tuple[GateAnswer, float | None]:
-    """Judge a frame by the distance of its features to the training data.
+class FeatureGate:
+    """Judges frames by the distance of their features to the training data.
 
-    Returns
-    -------
-    The answer and the distance in units of the gate's limit, None where the model has no gate.
+    Parameters
+    ----------
+    gate : statistics of the model, or None to believe every frame
     """
-    if gate is None:
-        return OK, None
-    distance = gate.distance(features)
-    if distance <= 1:
-        return OK, distance
-    reason = f"not like the ultrasound this model knows: feature distance {distance:.2f} of 1"
-    return GateAnswer("not_ultrasound", reason), distance
+
+    def __init__(self, gate: Gate | None) -> None:
+        self._gate = gate
+        if gate is not None:
+            self._center = np.array(gate.center, np.float32)
+            weight = gate.limit * math.sqrt(len(gate.scale))
+            self._unit = np.array([1 / (scale * weight) for scale in gate.scale], np.float32)
+
+    def check(self, features: NDArray[np.float32]) -> tuple[GateAnswer, float | None]:
+        """Judge features (D,).
+
+        Returns
+        -------
+        The answer, and the root mean square z-score in units of the gate's limit; None where the
+        model has no gate.
+        """
+        if self._gate is None:
+            return OK, None
+        z = (features - self._center) * self._unit
+        distance = math.sqrt(float(np.dot(z, z)))
+        if distance <= 1:
+            return OK, distance
+        reason = f"not like the ultrasound this model knows: feature distance {distance:.2f} of 1"
+        return GateAnswer("not_ultrasound", reason), distance

@@ -84,7 +84,10 @@ class TopK:
         assert prediction.features is not None
         unit = prediction.features / max(float(np.linalg.norm(prediction.features)), 1e-12)
         similar = np.array([self._alike(candidate, unit, i) for i in range(len(self._kept))])
-        if any(np.array_equal(unit, other) for other in self._units):
+        if any(
+            kept.score == candidate.score and np.array_equal(unit, other)
+            for kept, other in zip(self._kept, self._units, strict=True)
+        ):
             return None
         if len(self._kept) < self._config.top_k:
             return self._add(candidate, unit, similar)

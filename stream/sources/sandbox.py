@@ -106,6 +106,7 @@ class SandboxedSource:
         self._child, self._control = _start(limits.memory_bytes, self._printed)
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
+        self._ring: Ring | None = None
         self._done = self._closed = False
         try:
             self._send(msgspec.msgpack.encode(request), [])
@@ -140,6 +141,7 @@ class SandboxedSource:
         if self._closed:
             return
         self._closed = self._done = True
+        self._ring = None
         self._control.close()
         os.close(self._printed)
         self._child.kill()
@@ -191,7 +193,7 @@ class SandboxedSource:
         return None
 
     def _wait_picture(self) -> Shown | Ended:
-        message: FromChild | None = None
+        assert self._ring is not None
         for _ in range(2):  # a picture may be preceded by one wish for a larger ring
             if self._ring.waiting * 2 >= self._ring.slots or not self._poll.poll(0):
                 self._send(self._ring.freed(), [])  # in batches, for each may wake the child
@@ -203,6 +205,7 @@ class SandboxedSource:
         raise self._lost("the decoder spoke out of turn", "F10")
 
     def _take(self, message: Shown) -> _Shown:
+        assert self._ring is not None
         try:
             planes = self._ring.take(message.slot, message.shapes)
             return _Shown(message, Pixels(planes, message.matrix, message.full_range))
