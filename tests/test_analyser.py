@@ -21,7 +21,8 @@ def analyser(tmp_path):
 
 def noise(seq):
     grey = np.random.default_rng(seq).integers(0, 200, (48, 64, 1))
-    return (grey + [[[40 - seq, 0, seq]]]).astype(np.uint8)
+    tint = np.array([40 - seq, 0, seq])
+    return (grey + tint).astype(np.uint8)
 
 
 def test_step_gives_the_engines_answer_with_the_frames_identity(analyser):

@@ -130,9 +130,7 @@ def start(here, *arguments):
 
 
 @pytest.mark.parametrize("frames", [0, 1, 60])
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_f31_a_signal_ends_replay_with_nothing_half_written(here, number, status, frames):
     address = "phantom:kidney?seed=1&seconds=60"
     with start(here, "replay", address, "--model", "tiny.onnx", "--out", "out") as program:

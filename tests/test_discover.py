@@ -22,7 +22,8 @@ def test_natural_order_puts_2_before_10():
 
 
 def test_a_folder_stands_for_its_clips_and_its_folders_of_stills(tmp_path):
-    make(tmp_path, "clip10.mp4", "clip2.MOV", "notes.txt", ".hidden.mp4", "stills/1.png", "us/a.dcm")
+    make(tmp_path, "clip10.mp4", "clip2.MOV", "notes.txt", ".hidden.mp4")
+    make(tmp_path, "stills/1.png", "us/a.dcm")
     found = [path.removeprefix(f"{tmp_path}/") for path in find_clips([str(tmp_path)])]
     assert found == ["clip2.MOV", "clip10.mp4", "stills", "us/a.dcm"]
 

@@ -9,10 +9,21 @@ from stream.session.journal import BATCH, EventRow, FrameRow, Journal, RankedRow
 
 
 def row(seq, **changes):
-    values = dict(
-        epoch=0, seq=seq, pts_ns=seq * 40, time_ns=seq * 40, state="ok", reason="", probs="[0.25,0.75]",
-        smoothed="[0.5,0.5]", label="red", distance=0.5, captured_ns=1, preprocess_ns=2, engine_ns=3,
-    )  # fmt: skip
+    values = {
+        "epoch": 0,
+        "seq": seq,
+        "pts_ns": seq * 40,
+        "time_ns": seq * 40,
+        "state": "ok",
+        "reason": "",
+        "probs": "[0.25,0.75]",
+        "smoothed": "[0.5,0.5]",
+        "label": "red",
+        "distance": 0.5,
+        "captured_ns": 1,
+        "preprocess_ns": 2,
+        "engine_ns": 3,
+    }
     return FrameRow(**(values | changes))
 
 

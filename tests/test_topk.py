@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.analysis.score import map_focus
+from stream.analysis.score import map_strength
 from stream.analysis.topk import TopK
 from stream.config import AnalysisConfig
 from stream.errors import UsageError
@@ -87,11 +87,21 @@ def test_online_swaps_reach_the_best_set_found_by_exhaustive_search():
     assert sorted(rank(values, top_k=3)) == sorted(best)
 
 
-def test_focus_is_one_less_the_share_of_cells_for_even_maps():
-    cam = np.zeros((4, 4), np.float32)
-    cam[0, :2] = 3
-    assert map_focus(cam) == pytest.approx(1 - 2 / 16)
-    assert map_focus(-cam) == 0
+def test_evidence_prefers_the_stronger_map_at_equal_probability():
+    cams = [np.full((2, 4, 4), value, np.float32) for value in (0.05, 0.2, 0.1)]
+    topk = TopK(SPEC, AnalysisConfig(top_k=1))
+    for seq, cam in enumerate(cams):
+        topk.offer(make_frame(seq), make_prediction(seq, 0.99, cam=cam), seq * 10 * S)
+    (kept,) = topk.ranked()
+    assert kept.frame.id.seq == 1
+    assert kept.score == pytest.approx(0.99 * (0.5 + 0.5 * 0.8))  # peak 0.2 on a scale of 0.25
+
+
+def test_strength_is_the_peak_on_the_models_scale_within_0_and_1():
+    peaks = {-1.0: 0.0, 0.125: 0.5, 9.0: 1.0}
+    for peak, strength in peaks.items():
+        cam = np.full((2, 4, 4), peak, np.float32)
+        assert map_strength(make_prediction(0, 0.9, cam=cam), SPEC) == strength
 
 
 def test_doubt_ranks_frames_near_the_threshold_first():

@@ -6,12 +6,6 @@ from stream.errors import UsageError
 from train.recipe import RECIPES, read_recipe
 
 
-def write(folder, text):
-    path = folder / "mine.toml"
-    path.write_text((RECIPES / "lung.toml").read_text() + text)
-    return str(path)
-
-
 @pytest.mark.parametrize("name", ["lung", "phantom-kidney"])
 def test_shipped_recipe_is_read_by_name(name):
     assert read_recipe(name).name == name

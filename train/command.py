@@ -14,10 +14,12 @@ from calib.temperature import calibration_error
 from engines.load import load_model
 from engines.spec import ModelSpec
 from stream.errors import UsageError
+from train.card import draw_card
 from train.data import list_digest, read_frames
 from train.export import export_model
 from train.metrics import Figures, measure
 from train.models import Classifier, load_backbone
+from train.pointing import measure_pointing
 from train.recipe import Recipe, read_recipe
 from train.report import (
     Calibration,
@@ -30,6 +32,8 @@ from train.report import (
 from train.run import Outcome, run_folds, run_parts
 
 TABLE = "frames.csv"
+CARD_SEEDS, CARD_FRAMES = 60, 6
+QUICK_STEP, QUICK_ENOUGH = 8, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,15 @@ class Order:
     out: Path
     seed: int | None
     quick: bool
+
+    @property
+    def command(self) -> str:
+        """The command line that gives this order, without folders."""
+        words = ["stream train", self.recipe]
+        words += ["--data FOLDER"] if self.data else []
+        words += [f"--weights {self.weights.name}"] if self.weights else []
+        words += [f"--seed {self.seed}"] if self.seed is not None else []
+        return " ".join([*words, "--quick"] if self.quick else words)
 
 
 def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
@@ -57,6 +70,7 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     recipe = _read(order)
     table = _find_table(recipe, order.data)
     samples = read_frames(table, recipe.classes) if table else []
+    samples = samples[::QUICK_STEP] if order.quick and len(samples) > QUICK_ENOUGH else samples
     folder = order.out / recipe.name
     write_file(folder / "recipe.json", msgspec.json.format(msgspec.json.encode(recipe), indent=2))
     torch.manual_seed(recipe.seed)
@@ -68,9 +82,12 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
         outcome = run_folds(start, samples, recipe, say)
     report = _report(outcome, recipe, source, table)
     path = folder / f"{recipe.name}.onnx"
-    export_model(outcome.model, _spec(outcome, recipe, report), path)
+    spec = _spec(outcome, recipe, report)
+    export_model(outcome.model, spec, path)
     load_model(path)
     write_report(report, folder)
+    pointing = str(measure_pointing(path, None, CARD_SEEDS, CARD_FRAMES)) if recipe.phantom else ""
+    write_file(path.with_suffix(".md"), draw_card(spec, report, order.command, pointing).encode())
     return draw_report(report), path
 
 

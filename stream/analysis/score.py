@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engines.spec import ModelSpec
 from stream.frame import Prediction
 
@@ -21,17 +18,20 @@ class Score:
 
 
 def evidence_v1(prediction: Prediction, spec: ModelSpec) -> Score:
-    """Score probability of the finding, up to a quarter less when its map is spread out.
+    """Score probability of the finding, up to half less where its map is faint.
 
-    value = probability * (0.75 + 0.25 * focus)
+    value = probability * (0.5 + 0.5 * strength), strength being the map's peak on the model's
+    scale. Probabilities saturate near 1; strength still tells a clear view from a marginal one.
     """
-    probability, focus = _finding(prediction, spec)
-    return Score(probability * (0.75 + 0.25 * focus), {"probability": probability, "focus": focus})
+    probability = _probability(prediction, spec)
+    strength = map_strength(prediction, spec)
+    parts = {"probability": probability, "strength": strength}
+    return Score(probability * (0.5 + 0.5 * strength), parts)
 
 
 def doubt_v1(prediction: Prediction, spec: ModelSpec) -> Score:
     """Score closeness to the threshold: 1 on it, 0 at certainty; finds frames worth labelling."""
-    probability, _ = _finding(prediction, spec)
+    probability = _probability(prediction, spec)
     room = spec.threshold if probability < spec.threshold else 1 - spec.threshold
     doubt = 1 - abs(probability - spec.threshold) / room
     return Score(doubt, {"probability": probability, "doubt": doubt})
@@ -43,23 +43,13 @@ SCORES: Mapping[str, Callable[[Prediction, ModelSpec], Score]] = {
 }
 
 
-def map_focus(cam: NDArray[np.float32]) -> float:
-    """Return 1 for a map on one cell, near 0 for an even one.
-
-    One minus the participation ratio (sum m)^2 / (n sum m^2) of the map's positive part m.
-
-    Parameters
-    ----------
-    cam : shape (h, w)
-    """
-    positive = np.maximum(cam, 0.0).astype(np.float64)
-    power = float(np.vdot(positive, positive))
-    if power == 0:
-        return 0.0
-    return 1.0 - float(positive.sum()) ** 2 / (positive.size * power)
-
-
-def _finding(prediction: Prediction, spec: ModelSpec) -> tuple[float, float]:
-    assert prediction.probs is not None and prediction.cam is not None
+def map_strength(prediction: Prediction, spec: ModelSpec) -> float:
+    """Return the peak of the finding's map as a share of the model's full scale, in [0, 1]."""
+    assert prediction.cam is not None
     index = spec.positive_index
-    return float(prediction.probs[index]), map_focus(prediction.cam[index])
+    return min(1.0, max(0.0, float(prediction.cam[index].max()) / spec.cam_scale[index]))
+
+
+def _probability(prediction: Prediction, spec: ModelSpec) -> float:
+    assert prediction.probs is not None
+    return float(prediction.probs[spec.positive_index])

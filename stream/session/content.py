@@ -112,8 +112,8 @@ def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> 
     probability = parts["probability"]
     side = "above" if probability >= spec.threshold else "below"
     text = f"{spec.positive_class} {probability:.2f}, {side} the threshold {spec.threshold:.2f}"
-    if "focus" in parts:
-        text += ", map concentrated" if parts["focus"] >= 0.5 else ", map spread out"
+    if "strength" in parts:
+        text += f", map at {parts['strength']:.0%} of full scale"
     if displaced:
         text += f"; took the place of frame {displaced.partition(':')[2]}"
     return text + "."

@@ -11,9 +11,30 @@ from stream.errors import SourceError
 
 PHANTOM = "phantom:"
 CLIP_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .mpe .ts .m2ts .wmv .flv .ogv .3gp .gif .dcm .dicom".split()
+    (
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".mpe",
+        ".ts",
+        ".m2ts",
+        ".wmv",
+        ".flv",
+        ".ogv",
+        ".3gp",
+        ".gif",
+        ".dcm",
+        ".dicom",
+    )
 )
-STILL_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .pgm .ppm".split())
+STILL_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+)
 
 
 def find_clips(paths: Sequence[str]) -> list[str]:
@@ -40,7 +61,8 @@ def _expand(path: str) -> list[str]:
         return [path]
     clips = list(_below(Path(path)))
     if not clips:
-        raise SourceError(path, "no clip in this folder", "expected videos, DICOM files or stills", fault="V01")
+        remedy = "expected videos, DICOM files or stills"
+        raise SourceError(path, "no clip in this folder", remedy, fault="V01")
     return clips
 
 
