@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench system-deps clean
+.PHONY: demo test check bench pictures system-deps clean
 
 demo: .venv/core
 	$(BIN)/stream demo
@@ -18,6 +18,10 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/stream bench
+
+# The pictures in docs/images, drawn from the phantom.
+pictures: .venv/dev system-deps
+	$(BIN)/python -m docs.pictures
 
 # Debian packages for the tests that open a real browser; skipped where they cannot be installed.
 system-deps:

@@ -23,10 +23,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+PIPE_WIDTH = 240
+
 
 def out() -> Console:
-    """Return the console of results."""
-    return Console(highlight=False, soft_wrap=True)
+    """Return the console of results; wide where no terminal sets the width, so paths stay whole."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def err() -> Console:

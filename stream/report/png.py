@@ -93,7 +93,7 @@ def _draw_words(sheet: Sheet, key: KeyFrame) -> None:
 
 
 def _draw_notes(sheet: Sheet, content: ReportContent) -> None:
-    notes = (wording.SCALE_MEANING, f"{wording.NOT_A_DEVICE}. {content.disclaimer}")
+    notes = (wording.SCALE_MEANING, content.disclaimer)
     for row, note in enumerate(notes):
         base = _NOTES_TOP + row * _NOTE_MM
         sheet.write(sheet.fit(note, _NOTE, _RIGHT - _LEFT), (_LEFT, base), _NOTE)
