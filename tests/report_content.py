@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.report.content import KeyFrame, ReportContent, Timeline
-
-DISCLAIMER = "For research and teaching; not for diagnosis or any other clinical decision."
+from stream.session.content import DISCLAIMER
 
 
 def draw_sector(seed: int, size_wh: tuple[int, int] = (640, 480)) -> NDArray[np.uint8]:
