@@ -30,6 +30,7 @@ from stream import console
 from stream.commands import DEMO_CLIP
 from stream.config import AnalysisConfig
 from stream.replay import Job, record_clip
+from stream.sources.nursery import Nursery
 from stream.sources.video import open_video
 
 CLIPS = Path("../shared/data/clips")
@@ -64,13 +65,14 @@ def bench(
     cores = len(os.sched_getaffinity(0))
     engine = open_engine(model, "openvino")
     try:
-        loops: dict[str, Loop] = {
-            "sonostream": _our_loop(engine),
-            "eager": eager_loop(),
-            "onnxruntime": onnxruntime_loop(model, cores),
-            "openvino_queue": openvino_loop(model),
-        }
-        rates = _race(loops, clips, rounds)
+        with Nursery() as nursery:
+            loops: dict[str, Loop] = {
+                "sonostream": _our_loop(Job(engine, DEMO_MODEL, AnalysisConfig(), nursery=nursery)),
+                "eager": eager_loop(),
+                "onnxruntime": onnxruntime_loop(model, cores),
+                "openvino_queue": openvino_loop(model),
+            }
+            rates = _race(loops, clips, rounds)
         costs = _stage_costs(engine, clips)
     finally:
         engine.close()
@@ -92,7 +94,7 @@ def bench(
     return 1 if missed else 0
 
 
-def _our_loop(engine: Engine) -> Loop:
+def _our_loop(job: Job) -> Loop:
     def run(path: str) -> int:
         frames = 0
 
@@ -101,22 +103,22 @@ def _our_loop(engine: Engine) -> Loop:
             frames += 1
 
         with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as folder:
-            record_clip(path, Job(engine, DEMO_MODEL, AnalysisConfig()), Path(folder), count)
+            record_clip(path, job, Path(folder), count)
         return frames
 
     return run
 
 
 def _race(loops: dict[str, Loop], clips: list[str], rounds: int) -> dict[str, list[float]]:
-    """Return frames per second over all clips, by loop and round; round 0 warms up."""
+    """Return frames per second over all clips, by loop and round, after a first clip to warm up."""
     rates: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(rounds + 1):
+    for loop in loops.values():
+        loop(clips[0])
+    for _ in range(rounds):
         for name, loop in loops.items():
             began_ns = time.perf_counter_ns()
             frames = sum(loop(clip) for clip in clips)
-            rate_hz = frames / ((time.perf_counter_ns() - began_ns) * 1e-9)
-            if number:
-                rates[name].append(rate_hz)
+            rates[name].append(frames / ((time.perf_counter_ns() - began_ns) * 1e-9))
     return rates
 
 

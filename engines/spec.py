@@ -9,6 +9,7 @@ import msgspec
 
 METADATA_KEY = "sonostream"
 SCHEMA = 1
+FORMULA = ("", "=", "+", "-", "@")
 
 Fit = Literal["letterbox", "stretch", "center_square"]
 Activation = Literal["softmax", "sigmoid"]
@@ -91,6 +92,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             (self.schema != SCHEMA, f"schema {self.schema}: this version reads {SCHEMA}"),
             (len(set(self.classes)) < 2, f"classes {self.classes}: expected two or more, distinct"),
             (len(set(self.classes)) < len(self.classes), f"classes {self.classes}: not distinct"),
+            (
+                any(not name.isprintable() or name[:1] in FORMULA for name in self.classes),
+                f"classes {self.classes}: expected printable names, none like a formula",
+            ),
             (
                 self.positive_class not in self.classes,
                 f"positive_class {self.positive_class!r}: expected one of {self.classes}",
