@@ -18,6 +18,7 @@ from stream.errors import SourceError, StorageError, UsageError
 from stream.replay import Job, Result, replay_clip
 from stream.sources.discover import find_clips
 from stream.sources.encode import write_video
+from stream.sources.nursery import Nursery
 from stream.sources.open import open_source, source_info
 from stream.verify import verify_session
 
@@ -69,12 +70,13 @@ def replay(
     settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
     _check_out(out)
     clips = find_clips(paths)
-    opened = open_engine(load_model(model), engine)
-    try:
-        job = Job(opened, model, settings, stream_index)
-        outcomes = [_replay_one(clip, job, out) for clip in clips]
-    finally:
-        opened.close()
+    with Nursery() as nursery:  # first of all: it gets ready while the model is compiled
+        opened = open_engine(load_model(model), engine)
+        try:
+            job = Job(opened, model, settings, stream_index, nursery)
+            outcomes = [_replay_one(clip, job, out) for clip in clips]
+        finally:
+            opened.close()
     _show(clips, outcomes, json)
     return _status(outcomes)
 

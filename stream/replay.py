@@ -33,6 +33,7 @@ from stream.session.manifest import (
 )
 from stream.session.record import Recorder
 from stream.sources.base import Source
+from stream.sources.nursery import Nursery
 from stream.sources.open import SourceOptions, open_source
 
 REPORT = "report"
@@ -48,12 +49,14 @@ class Job:
     model_path : where its model came from
     config : of the analysis
     stream_index : which video stream of a file, or None for its only one
+    nursery : gives each clip its decoder; started from nothing each time when None
     """
 
     engine: Engine
     model_path: Path
     config: AnalysisConfig
     stream_index: int | None = None
+    nursery: Nursery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,10 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
     """
     analyser = Analyser(job.engine)
     options = SourceOptions(stream_index=job.stream_index)
-    with one_opencv_thread(), open_source(uri, session="replay", options=options) as source:
+    with (
+        one_opencv_thread(),
+        open_source(uri, session="replay", options=options, nursery=job.nursery) as source,
+    ):
         frames = iter(source)
         first = next(frames, None)
         if first is None:

@@ -11,6 +11,7 @@ from stream.replay import Job, replay_clip
 from stream.session.journal import first_difference
 from stream.session.ledger import balances
 from stream.session.manifest import JOURNAL, Manifest, file_digests, read_manifest
+from stream.sources.nursery import Nursery
 
 
 def verify_session(folder: Path) -> list[str]:
@@ -37,11 +38,15 @@ def verify_session(folder: Path) -> list[str]:
             *findings,
             f"model {model.name} has digest {model.digest}, recorded {manifest.model.digest}",
         ]
-    with tempfile.TemporaryDirectory(prefix="sonostream-verify-") as scratch:
+    with Nursery() as nursery, tempfile.TemporaryDirectory(prefix="sonostream-verify-") as scratch:
         engine = open_engine(model, manifest.model.engine)
         try:
             job = Job(
-                engine, Path(manifest.model.path), manifest.config, manifest.input.stream_index
+                engine,
+                Path(manifest.model.path),
+                manifest.config,
+                manifest.input.stream_index,
+                nursery,
             )
             again = replay_clip(manifest.input.uri, job, Path(scratch), lambda source: None)
         finally:

@@ -74,7 +74,9 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     folder = order.out / recipe.name
     write_file(folder / "recipe.json", msgspec.json.format(msgspec.json.encode(recipe), indent=2))
     torch.manual_seed(recipe.seed)
-    start = Classifier(recipe.backbone, len(recipe.classes), recipe.drop, recipe.neck)
+    start = Classifier(
+        recipe.backbone, len(recipe.classes), recipe.drop, recipe.neck, recipe.stages
+    )
     source = load_backbone(start, recipe.backbone, order.weights)
     if recipe.phantom:
         outcome = run_parts(start, recipe.phantom, recipe, say)

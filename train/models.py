@@ -15,6 +15,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 FROZEN_STAGES = 3
 """Leading stages of MobileNetV2 that keep their ImageNet weights; they end at 1/8 of the side."""
+ALL_STAGES = 7
 MIDDLE_STAGES = 5
 """Leading stages that end at 1/16 of the side."""
 
@@ -74,15 +75,27 @@ class Classifier(nn.Module):
     class_count : number of outputs
     drop : dropout before the head while training
     neck : channels of a finer feature map, 0 for the network's own last one
+    stages : stages of the backbone to use; fewer than its 7 end before its last convolution
     """
 
-    def __init__(self, backbone: str, class_count: int, drop: float = 0.0, neck: int = 0) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        class_count: int,
+        drop: float = 0.0,
+        neck: int = 0,
+        stages: int = ALL_STAGES,
+    ) -> None:
         super().__init__()
+        self.stages = stages
         self.body = timm.create_model(backbone, pretrained=False, num_classes=0, global_pool="")
         channels = tuple(info["num_chs"] for info in self.body.feature_info)[-3:]
         self.neck = Neck(channels, neck) if neck else None
         self.drop = nn.Dropout(drop)
-        self.head = nn.Linear(neck or self.body.num_features, class_count)
+        own = self.body.num_features
+        if stages < ALL_STAGES:
+            own = self.body.blocks[stages - 1][-1].bn3.num_features
+        self.head = nn.Linear(neck or own, class_count)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
         self.register_buffer(
@@ -99,6 +112,8 @@ class Classifier(nn.Module):
 
     def tail(self, fine: Tensor) -> Tensor:
         """Return the last feature map (N, K, h, w) for the output of `stem`."""
+        if self.stages < ALL_STAGES:
+            return self.body.blocks[FROZEN_STAGES : self.stages](fine)
         middle = self.body.blocks[FROZEN_STAGES:MIDDLE_STAGES](fine)
         coarse = self.body.blocks[MIDDLE_STAGES:](middle)
         if self.neck is None:

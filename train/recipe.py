@@ -81,6 +81,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     drop, label_smoothing, mixup : regularisation; `mixup` is the Beta parameter, 0 for none
     average : decay per step of the averaged weights that are kept, 0 for none
     neck : channels of a finer feature map at an eighth of the input, 0 for the network's own
+    stages : stages of the backbone to use, of 7; later ones are more about objects than texture
     point : weight of the loss that draws the positive map's peak onto the finding's mask
     tune_norms : True when batch normalisation uses and updates batch statistics
     seed : of everything that is random
@@ -106,6 +107,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     mixup: Share = 0.0
     average: Share = 0.0
     neck: Annotated[int, msgspec.Meta(ge=0)] = 0
+    stages: Annotated[int, msgspec.Meta(ge=4, le=7)] = 7
     point: Share = 0.0
     tune_norms: bool = True
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.sources.base import Problem, Source, SourceInfo
+from stream.sources.nursery import Nursery
 from stream.sources.regular import open_regular
 from stream.sources.sandbox import Limits, SandboxedSource
 from stream.sources.sandbox_wire import Kind, Request
@@ -29,7 +30,13 @@ class SourceOptions:
     limits: Limits = field(default_factory=Limits)
 
 
-def open_source(uri: str, *, session: str, options: SourceOptions | None = None) -> Source:
+def open_source(
+    uri: str,
+    *,
+    session: str,
+    options: SourceOptions | None = None,
+    nursery: Nursery | None = None,
+) -> Source:
     """Open an input in a child process of its own.
 
     Parameters
@@ -37,6 +44,7 @@ def open_source(uri: str, *, session: str, options: SourceOptions | None = None)
     uri : path of a video, DICOM file, still image or folder of images, or ``phantom:...``
     session : first part of every frame's identity
     options : choices; the defaults when None
+    nursery : makes the child cheap, for whoever opens many inputs
 
     Raises
     ------
@@ -49,7 +57,7 @@ def open_source(uri: str, *, session: str, options: SourceOptions | None = None)
     kind = _choose_kind(uri)
     place = uri if kind == "phantom" else Path.cwd() / uri
     request = Request(kind, os.fsencode(place), options.stream_index, options.limits.threads)
-    return SandboxedSource(request, session, options.limits)
+    return SandboxedSource(request, session, options.limits, nursery)
 
 
 def source_info(uri: str) -> tuple[SourceInfo, tuple[Problem, ...]]:

@@ -7,12 +7,9 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -22,6 +19,8 @@ from engines.pixels import Pixels
 from stream.errors import SourceError, StreamError
 from stream.frame import Frame, FrameId
 from stream.sources.base import Problem, SourceInfo
+from stream.sources.child import Child, OurPython
+from stream.sources.nursery import Nursery
 from stream.sources.regular import shown_name
 from stream.sources.ring import Ring
 from stream.sources.sandbox_wire import (
@@ -37,10 +36,8 @@ from stream.sources.sandbox_wire import (
 )
 
 _CHILD = "stream.sources.sandbox_child"
-_ROOT = Path(__file__).parents[2]
 _RING_BYTES = 256 << 20
 _MIN_SLOTS = 4
-_SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _EXIT_WAIT_S = 2.0
 _MAX_PRINTED_BYTES = 1 << 13
 
@@ -88,6 +85,7 @@ class SandboxedSource:
     request : what to open
     session : first part of every frame's identity
     limits : what the child may use
+    nursery : where the child comes from; it is started from nothing when None
 
     Raises
     ------
@@ -97,13 +95,18 @@ class SandboxedSource:
         If a choice is needed, such as that of a stream.
     """
 
-    def __init__(self, request: Request, session: str, limits: Limits) -> None:
+    def __init__(
+        self, request: Request, session: str, limits: Limits, nursery: Nursery | None = None
+    ) -> None:
         self._session, self._limits = session, limits
         self._name = shown_name(os.fsdecode(request.uri))
         self._problems: tuple[Problem, ...] = ()
         self._decoder: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
         self._printed = os.memfd_create("sonostream-printed", os.MFD_CLOEXEC)
-        self._child, self._control = _start(limits.memory_bytes, self._printed)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        with theirs:
+            self._child = _start(nursery, theirs, limits.memory_bytes, self._printed)
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
         self._ring: Ring | None = None
@@ -144,10 +147,7 @@ class SandboxedSource:
         self._ring = None
         self._control.close()
         os.close(self._printed)
-        self._child.kill()
-        self._child.wait()
-        if self._child.stdin is not None:
-            self._child.stdin.close()
+        self._child.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield every frame, once.
@@ -259,9 +259,8 @@ class SandboxedSource:
 
     def _death(self) -> str:
         """Say how the child ended; what it printed goes to the debug log."""
-        try:
-            code = self._child.wait(_EXIT_WAIT_S)
-        except subprocess.TimeoutExpired:
+        code = self._child.exit_code(_EXIT_WAIT_S)
+        if code is None:
             return "the decoder closed its channel"
         printed = os.pread(self._printed, _MAX_PRINTED_BYTES, 0).decode("utf-8", "replace")
         _log.debug("%s: the child ended with %d: %s", self._name, code, printed)
@@ -273,18 +272,9 @@ class SandboxedSource:
         return SourceError(self._name, problem, "see --debug; the file may be hostile", fault=fault)
 
 
-def _start(memory_bytes: int, printed: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the child with nothing but a control socket and a lifeline on standard input."""
-    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control.setblocking(False)
-    with theirs:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", _CHILD, str(theirs.fileno()), str(memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=printed,
-            pass_fds=[theirs.fileno()],
-            cwd=_ROOT,
-            env={**os.environ, **_SINGLE_THREADED},
-        )
-    return child, control
+def _start(
+    nursery: Nursery | None, control: socket.socket, memory_bytes: int, printed: int
+) -> Child:
+    if nursery is not None:
+        return nursery.start(control, memory_bytes, printed)
+    return OurPython(_CHILD, control, printed, str(memory_bytes))

@@ -33,15 +33,14 @@ def main(arguments: list[str], open_reader: Callable[[Request], Reader] | None =
     open_reader : how to open a request; the readers of this package when None
     """
     control = socket.socket(fileno=int(arguments[0]))
-    _die_with_parent()
-    _limit(int(arguments[1]))
-    forbid_reaching_out()
+    die_with_parent()
+    confine(int(arguments[1]))
     from stream.sources import sandbox_serve  # heavy imports only inside the limits
 
     sandbox_serve.serve(control, open_reader or sandbox_serve.open_reader)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Let the kernel end this process when the parent's end of standard input closes.
 
     Unlike the parent-death signal this does not depend on the thread that started the child.
@@ -54,10 +53,12 @@ def _die_with_parent() -> None:
         sys.exit(0)  # the parent has gone already
 
 
-def _limit(memory_bytes: int) -> None:
+def confine(memory_bytes: int) -> None:
+    """Take from this process what no reader needs: memory beyond a limit, files, sockets."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_WRITTEN_BYTES, _MAX_WRITTEN_BYTES))
+    forbid_reaching_out()
 
 
 if __name__ == "__main__":
