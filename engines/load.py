@@ -68,6 +68,13 @@ def load_model(path: Path) -> Model:
 
 
 def _read(path: Path) -> bytes:
+    try:
+        return _read_file(path)
+    except OSError as error:
+        raise EngineError(path.name[:80], f"cannot be read: {error.strerror}") from error
+
+
+def _read_file(path: Path) -> bytes:
     if not path.is_file():
         raise EngineError(
             path.name or str(path), "no such model file", "give the path of an .onnx file"

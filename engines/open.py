@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import time
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 from engines.base import Engine
 from engines.errors import EngineError
@@ -14,6 +17,7 @@ ENGINES = {
     "openvino": ("engines.ov", "OpenVinoEngine", "openvino"),
     "onnxruntime": ("engines.ort", "OnnxRuntimeEngine", "onnxruntime"),
 }
+TRIAL_LIMIT_S = 5.0
 MODELS = Path(__file__).parent / "models"
 DEMO_MODEL = MODELS / "phantom-kidney.onnx"
 
@@ -39,4 +43,24 @@ def open_engine(model: Model, name: str = "auto", threads: int | None = None) ->
         )
     module, attribute, _ = ENGINES[chosen]
     engine: Engine = getattr(importlib.import_module(module), attribute)(model, threads)
+    _try_out(engine)
     return engine
+
+
+def _try_out(engine: Engine) -> None:
+    """Run one grey frame, which checks the outputs and warms the engine up.
+
+    The graph has no loops, so the run ends; one that takes seconds a frame is refused.
+    """
+    width, height = engine.model.spec.input_wh
+    began_s = time.monotonic()
+    try:
+        engine.submit(np.full((height, width, 3), 128, np.uint8)).result()
+    except EngineError as error:
+        engine.close()
+        raise EngineError(engine.model.name, f"trial run: {error.problem}", fault="M05") from error
+    spent_s = time.monotonic() - began_s
+    if spent_s > TRIAL_LIMIT_S:
+        engine.close()
+        problem = f"one frame took {spent_s:.0f} s, more than {TRIAL_LIMIT_S:.0f} s"
+        raise EngineError(engine.model.name, problem, "use a smaller model", fault="M05")

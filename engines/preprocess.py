@@ -69,6 +69,16 @@ def to_model_input(pixels: Pixels, input_wh: tuple[int, int], fit: Fit) -> NDArr
     return canvas
 
 
+def cut_cam(cam: NDArray[np.float32], where: Placement) -> NDArray[np.float32]:
+    """Return the cells of one class map (h, w) whose centres lie on the picture, not on bars."""
+    (height, width), (in_w, in_h) = cam.shape, where.input_wh
+    left, top, right, bottom = where.inner_xyxy
+    columns = (np.arange(width) + 0.5) * in_w / width
+    rows = (np.arange(height) + 0.5) * in_h / height
+    inside = np.ix_((rows >= top) & (rows < bottom), (columns >= left) & (columns < right))
+    return cam[inside] if cam[inside].size else cam
+
+
 def cam_to_image(
     cam: NDArray[np.float32], shape_hw: tuple[int, int], where: Placement
 ) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import signal
 import sys
 from types import FrameType
@@ -12,7 +14,8 @@ from cyclopts.exceptions import CycloptsError
 from engines.errors import SonostreamError
 from stream import __version__
 
-DEFECT = 70
+DEFECT, STORAGE = 70, 6
+STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EIO})
 COMMANDS = {
     "replay": ("stream.commands:replay", "Analyse recordings and write a report for each."),
     "demo": ("stream.commands:demo", "Analyse the bundled synthetic clip with the bundled model."),
@@ -32,7 +35,8 @@ def build_app() -> App:
     app = App(
         name="stream",
         version=__version__,
-        help="Real-time ultrasound video stream analyser. Not a medical device.",
+        help="Real-time ultrasound video stream analyser. Not a medical device.\n\n"
+        "Add `--debug` to any command for tracebacks and what a decoder printed.",
         help_format="markdown",
     )
     for name, (target, summary) in COMMANDS.items():
@@ -47,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     130 interrupted, 143 terminated.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in tokens
-    tokens = [word for word in tokens if word != "--debug"]
+    words = tokens.index("--") if "--" in tokens else len(tokens)
+    debug = "--debug" in tokens[:words]
+    tokens = [word for word in tokens[:words] if word != "--debug"] + tokens[words:]
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = build_app()(
@@ -74,6 +81,9 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, SonostreamError):
         console.fail(str(error))
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        console.fail(f"error storage: {error.strerror}; check space and limits")
+        return STORAGE
     if isinstance(error, CycloptsError):
         console.fail(f"error usage: {str(error) or type(error).__name__}; see `stream --help`")
         return 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +12,23 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from engines.errors import SonostreamError
 from engines.load import load_model
 from engines.open import DEMO_MODEL, open_engine
 from stream import console
+from stream.analysis.score import find_score
 from stream.config import load_config
-from stream.errors import SourceError, StorageError, UsageError
+from stream.errors import StorageError, StreamError, UsageError
 from stream.replay import Job, Result, replay_clip
 from stream.sources.discover import find_clips
-from stream.sources.encode import write_video
 from stream.sources.nursery import Nursery
 from stream.sources.open import open_source, source_info
 from stream.verify import verify_session
 
 DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
 PARTIAL = 4
+_log = logging.getLogger(__name__)
+MODEL_SUFFIXES = frozenset({".onnx", ".pt", ".pth"})
+Outcome = Result | StreamError
 
 
 def replay(
@@ -68,13 +73,14 @@ def replay(
         Print the results as JSON.
     """
     settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
-    _check_out(out)
+    find_score(settings.score)
     clips = find_clips(paths)
+    _check_out(out)
     with Nursery() as nursery:  # first of all: it gets ready while the model is compiled
         opened = open_engine(load_model(model), engine)
         try:
             job = Job(opened, model, settings, stream_index, nursery)
-            outcomes = [_replay_one(clip, job, out) for clip in clips]
+            outcomes = _replay_all(clips, job, out)
         finally:
             opened.close()
     _show(clips, outcomes, json)
@@ -126,7 +132,7 @@ def info(thing: str, /, *, json: bool = False) -> None:
     json
         Print JSON.
     """
-    if thing.endswith(".onnx"):
+    if Path(thing).suffix.lower() in MODEL_SUFFIXES:
         facts = _model_facts(Path(thing))
     else:
         source, problems = source_info(thing)
@@ -147,25 +153,38 @@ def phantom(address: str, target: Path, /) -> None:
     target
         File to write; it must not exist.
     """
-    if target.exists():
+    from stream.sources.encode import write_video
+
+    if os.path.lexists(target):
         raise UsageError(str(target), "exists", "give another name", fault="C08")
     with open_source(address, session="phantom") as source:
         count = write_video(target, (frame.image for frame in source), source.info.rate_hz or 25.0)
     console.say(f"{target}: {count} frames")
 
 
-def _replay_one(clip: str, job: Job, out: Path) -> Result | SonostreamError:
+def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
+    """Replay clip by clip; a bad clip does not stop the others, a full disk does."""
+    outcomes: list[Outcome] = []
+    for clip in clips:
+        outcomes.append(_replay_one(clip, job, out))
+        if isinstance(outcomes[-1], StorageError):
+            break
+    return outcomes
+
+
+def _replay_one(clip: str, job: Job, out: Path) -> Outcome:
     try:
         with console.progress(Path(clip).name) as tick:
             return replay_clip(clip, job, out, lambda source: tick(source.info.frame_count))
-    except SourceError as error:
+    except StreamError as error:
+        _log.debug("%s", clip, exc_info=True)
         console.fail(str(error))
         return error
 
 
-def _show(clips: Sequence[str], outcomes: Sequence[Result | SonostreamError], json: bool) -> None:
+def _show(clips: Sequence[str], outcomes: Sequence[Outcome], json: bool) -> None:
     if json:
-        rows = [_as_json(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=True)]
+        rows = [_as_json(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=False)]
         console.show_json(rows)
         return
     for outcome in outcomes:
@@ -176,7 +195,7 @@ def _show(clips: Sequence[str], outcomes: Sequence[Result | SonostreamError], js
         console.show_table(
             "Replay",
             ("clip", "verdict", "frames", "analysed", "report"),
-            [_as_row(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=True)],
+            [_as_row(clip, outcome) for clip, outcome in zip(clips, outcomes, strict=False)],
         )
     elif isinstance(outcomes[0], Result):
         result = outcomes[0]
@@ -184,8 +203,8 @@ def _show(clips: Sequence[str], outcomes: Sequence[Result | SonostreamError], js
         console.say(f"report: {result.folder / 'report' / 'index.html'}")
 
 
-def _as_json(clip: str, outcome: Result | SonostreamError) -> dict[str, object]:
-    if isinstance(outcome, SonostreamError):
+def _as_json(clip: str, outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, StreamError):
         return {"clip": clip, "exit_code": outcome.exit_code, "error": str(outcome)}
     manifest = outcome.manifest
     return {
@@ -198,8 +217,8 @@ def _as_json(clip: str, outcome: Result | SonostreamError) -> dict[str, object]:
     }
 
 
-def _as_row(clip: str, outcome: Result | SonostreamError) -> tuple[str, ...]:
-    if isinstance(outcome, SonostreamError):
+def _as_row(clip: str, outcome: Outcome) -> tuple[str, ...]:
+    if isinstance(outcome, StreamError):
         return (Path(clip).name, "not analysed", "", "", str(outcome))
     ledger, verdict = outcome.manifest.ledger, outcome.manifest.verdict
     mark = "PARTIAL " if outcome.manifest.partial else ""
@@ -212,17 +231,22 @@ def _as_row(clip: str, outcome: Result | SonostreamError) -> tuple[str, ...]:
     )
 
 
-def _status(outcomes: Sequence[Result | SonostreamError]) -> int:
+def _status(outcomes: Sequence[Outcome]) -> int:
     codes = {outcome.exit_code for outcome in outcomes}
-    if codes == {0}:
-        return 0
+    if len(codes) == 1 or StorageError.exit_code in codes:
+        return max(codes)
     done = any(isinstance(outcome, Result) for outcome in outcomes)
     return PARTIAL if done else max(codes)
 
 
 def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(str(out), "is not a folder", "give another --out", fault="C08")
+    """Refuse an output folder that cannot be written, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}"
+        raise UsageError(str(out), problem, "give another --out", fault="C08") from error
 
 
 def _model_facts(path: Path) -> dict[str, object]:

@@ -34,7 +34,7 @@ class AnalysisConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     frame_s : assumed frame period where a source has no clock
     """
 
-    top_k: Annotated[int, Meta(ge=1, le=100)] = 5
+    top_k: Annotated[int, Meta(ge=1, le=20)] = 5
     score: str = "evidence-v1"
     every: Annotated[int, Meta(ge=1, le=100_000)] = 1
     smoothing_s: Annotated[float, Meta(ge=0, le=60)] = 0.3
@@ -62,14 +62,10 @@ def load_config(path: Path | None, flags: dict[str, Any]) -> AnalysisConfig:
     values = _read_toml(path) if path else {}
     values |= {key: value for key, value in flags.items() if value is not None}
     subject = path.name if path else "settings"
-    for key in values.keys() - set(AnalysisConfig.__struct_fields__):
-        near = difflib.get_close_matches(key, AnalysisConfig.__struct_fields__, 1)
-        allowed = (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"keys: {', '.join(AnalysisConfig.__struct_fields__)}"
-        )
-        raise UsageError(subject, f"unknown key {key!r}", allowed, fault="C06")
+    unknown = sorted(values.keys() - set(AnalysisConfig.__struct_fields__))
+    if unknown:
+        hints = "; ".join(_nearest(key) for key in unknown)
+        raise UsageError(subject, f"unknown keys {', '.join(unknown)}", hints, fault="C06")
     try:
         return msgspec.convert(values, AnalysisConfig)
     except msgspec.ValidationError as error:
@@ -79,12 +75,24 @@ def load_config(path: Path | None, flags: dict[str, Any]) -> AnalysisConfig:
         ) from error
 
 
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, AnalysisConfig.__struct_fields__, 1)
+    known = ", ".join(AnalysisConfig.__struct_fields__)
+    return f"did you mean {near[0]!r}?" if near else f"keys are {known}"
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UsageError(
-                path.name, "larger than 64 KiB", "expected a short TOML file", fault="C07"
-            )
-        return tomllib.loads(path.read_text("utf-8"))
+        if not path.is_file():
+            raise UsageError(path.name, "no such file", "expected a short TOML file", fault="C06")
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise UsageError(path.name, "larger than 64 KiB", "expected a short file", fault="C07")
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise UsageError(
+            path.name, "nested too deep", "expected a flat file", fault="C07"
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(path.name, f"cannot be read as TOML: {error}", fault="C06") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ import cv2
 import msgspec
 
 from engines.base import Engine
+from engines.errors import EngineError
 from stream.analysis.analyser import Analyser
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError
+from stream.frame import Frame, Prediction
 from stream.report.write import write_report
 from stream.session.content import read_content
 from stream.session.journal import Journal
@@ -32,7 +34,7 @@ from stream.session.manifest import (
     write_manifest,
 )
 from stream.session.record import Recorder
-from stream.sources.base import Source
+from stream.sources.base import Problem, Source
 from stream.sources.nursery import Nursery
 from stream.sources.open import SourceOptions, open_source
 
@@ -68,7 +70,10 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """4 when frames of the input are missing or damaged, else 0."""
+        """5 when the model answered for no frame, 4 when frames are missing, else 0."""
+        ledger = self.manifest.ledger
+        if ledger["failed_infer"] and not ledger["analysed"]:
+            return EngineError.exit_code
         return 4 if self.manifest.partial else 0
 
 
@@ -109,21 +114,46 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
             raise SourceError(
                 source.info.name, "no frame in it", "expected at least one", fault="V04"
             )
+        with new_folder(out, source.info.name) as folder:
+            recording = _Recording(uri, source, job, folder)
+            recording.run(
+                analyser.run(itertools.chain([first], frames), job.config.every), on_frame
+            )
+    return Result(folder, recording.manifest)
+
+
+class _Recording:
+    """One session under way; its folder says that it is not complete until it is."""
+
+    def __init__(self, uri: str, source: Source, job: Job, folder: Path) -> None:
+        self._uri, self._source, self._job, self._folder = uri, source, job, folder
+        self._journal = Journal(folder / JOURNAL)
+        self._recorder = Recorder(self._journal, job.engine.model.spec, job.config)
+        self._seal(False)
+
+    def run(
+        self, answers: Iterator[tuple[Frame, Prediction]], on_frame: Callable[[Source], None]
+    ) -> None:
+        """Record every answer; whatever happens, close the journal and say how far it came."""
         complete = False
-        with new_folder(out, source.info.name) as folder, Journal(folder / JOURNAL) as journal:
-            recorder = Recorder(journal, job.engine.model.spec, job.config)
+        try:
+            for frame, prediction in answers:
+                self._recorder.add(frame, prediction)
+                on_frame(self._source)
+            complete = True
+        finally:
             try:
-                for frame, prediction in analyser.run(
-                    itertools.chain([first], frames), job.config.every
-                ):
-                    recorder.add(frame, prediction)
-                    on_frame(source)
-                complete = True
+                with self._journal:
+                    self._recorder.seal()
+            except StorageError:
+                complete = False
+                raise
             finally:
-                recorder.seal()
-                manifest = _manifest(uri, source, job, recorder, complete)
-                write_manifest(folder, manifest)
-    return Result(folder, manifest)
+                self._seal(complete)
+
+    def _seal(self, complete: bool) -> None:
+        self.manifest = _manifest(self._uri, self._source, self._job, self._recorder, complete)
+        write_manifest(self._folder, self.manifest)
 
 
 @contextmanager
@@ -181,11 +211,13 @@ def make_folder(out: Path, name: str) -> Path:
 
 def _manifest(uri: str, source: Source, job: Job, recorder: Recorder, complete: bool) -> Manifest:
     info, model = source.info, job.engine.model
+    ledger = recorder.ledger.totals()
+    problems = (*source.problems, *_engine_problems(ledger))
     return Manifest(
         created=utc_now(),
         complete=complete,
-        partial=any(problem.partial for problem in source.problems),
-        problems=tuple(f"[{problem.fault}] {problem.text}" for problem in source.problems),
+        partial=any(problem.partial for problem in problems),
+        problems=tuple(f"[{problem.fault}] {problem.text}" for problem in problems),
         input=Input(
             uri=uri if info.kind == "phantom" else str(Path(uri).absolute()),
             stream_index=job.stream_index,
@@ -200,7 +232,14 @@ def _manifest(uri: str, source: Source, job: Job, recorder: Recorder, complete: 
         ),
         config=job.config,
         verdict=recorder.tracker.verdict(),
-        ledger=recorder.ledger.totals(),
+        ledger=ledger,
         versions=versions(),
         files={},
     )
+
+
+def _engine_problems(ledger: Mapping[str, int]) -> tuple[Problem, ...]:
+    failed = ledger["failed_infer"]
+    if not failed:
+        return ()
+    return (Problem("F08", f"the model gave no usable answer for {failed} frames", True),)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from engines.load import load_model
 from engines.open import open_engine
 from stream.replay import Job, replay_clip
-from stream.session.journal import first_difference
+from stream.session.journal import count_rows, first_difference
 from stream.session.ledger import balances
-from stream.session.manifest import JOURNAL, Manifest, file_digests, read_manifest
+from stream.session.manifest import JOURNAL, MANIFEST, Manifest, file_digests, read_manifest
 from stream.sources.nursery import Nursery
+
+UNCOMPARED = frozenset({"created", "files"})
 
 
 def verify_session(folder: Path) -> list[str]:
@@ -27,11 +32,12 @@ def verify_session(folder: Path) -> list[str]:
         If the session, its input or its model cannot be opened.
     """
     manifest = read_manifest(folder)
-    findings = _changed_files(folder, manifest)
     if not manifest.complete:
-        findings.append("the session was interrupted: the journal ends early")
+        return ["the session was interrupted: its journal ends early and it has no report"]
+    findings = _changed_files(folder, manifest)
     if not balances(manifest.ledger):
         findings.append(f"the ledger does not balance: {manifest.ledger}")
+    count_rows(folder / JOURNAL)
     model = load_model(Path(manifest.model.path))
     if model.digest != manifest.model.digest:
         return [
@@ -64,16 +70,34 @@ def _changed_files(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _compare(folder: Path, manifest: Manifest, again_folder: Path, again: Manifest) -> list[str]:
-    findings = []
-    if again.input.info.sha256 != manifest.input.info.sha256:
-        findings.append(f"input {manifest.input.info.name}: changed since it was analysed")
+    findings = _compare_manifests(manifest, again)
     row = first_difference(folder / JOURNAL, again_folder / JOURNAL)
     if row:
         findings.append(f"{JOURNAL}: {row}")
-    if again.versions == manifest.versions:
-        findings += [
-            f"{name}: differs from the report made again"
-            for name, digest in again.files.items()
-            if name != JOURNAL and manifest.files.get(name) != digest
-        ]
-    return findings
+    return findings + [
+        f"{name}: differs from the one made again"
+        for name, digest in again.files.items()
+        if name != JOURNAL and manifest.files.get(name) != digest
+    ]
+
+
+def _compare_manifests(ours: Manifest, again: Manifest) -> list[str]:
+    """Name each field of a manifest that the second run gives otherwise, places aside."""
+    left, right = (
+        {**_flatten(msgspec.to_builtins(one)), "input.uri": "", "model.path": ""}
+        for one in (ours, again)
+    )
+    fields = [key for key in left | right if key.partition(".")[0] not in UNCOMPARED]
+    return [
+        f"{MANIFEST}: {key} is {left.get(key)!r}, expected {right.get(key)!r}"
+        for key in fields
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

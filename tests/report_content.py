@@ -49,7 +49,11 @@ def build_timeline(count: int, classes: int, *, has_time: bool = True) -> Timeli
     noisy = np.clip(positive + rng.normal(0, 0.06, count), 0.01, 0.99)
     probs, smoothed = _share_out(noisy, classes), _share_out(positive, classes)
     state = ["ok"] * count
-    for start, stop, name in ((30, 42, "no_signal"), (60, 66, "unfamiliar"), (300, 303, "damaged")):
+    for start, stop, name in (
+        (30, 42, "no_signal"),
+        (60, 66, "not_ultrasound"),
+        (300, 303, "damaged"),
+    ):
         state[start:stop] = [name] * len(state[start:stop])
     unknown = [s in ("no_signal", "damaged") for s in state]
     probs[unknown], smoothed[unknown] = np.nan, np.nan

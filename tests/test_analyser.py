@@ -50,6 +50,17 @@ def test_damaged_and_black_frames_are_not_run(analyser):
     assert (black.state, black.probs) == ("no_signal", None)
 
 
+@pytest.mark.parametrize("shape_hw", [(480, 640), (270, 480)])
+def test_f16_flat_and_coloured_screens_of_any_shape_never_reach_the_model(tmp_path, shape_hw):
+    engine = open_engine(load_model(save_tiny(tmp_path, fit="letterbox")), "onnxruntime")
+    flat = np.full((*shape_hw, 3), 128, np.uint8)
+    bars = np.zeros((*shape_hw, 3), np.uint8)
+    bars[:, : shape_hw[1] // 2, 0] = bars[:, shape_hw[1] // 2 :, 2] = 255
+    states = [Analyser(engine).step(make_frame(0, image=image)) for image in (flat, bars)]
+    engine.close()
+    assert [(p.state, p.probs) for p in states] == [("uniform", None), ("not_ultrasound", None)]
+
+
 def test_every_third_frame_is_analysed_and_the_others_are_skipped(analyser):
     frames = [make_frame(seq, image=noise(seq)) for seq in range(7)]
     states = [prediction.state for _, prediction in analyser.run(frames, every=3)]

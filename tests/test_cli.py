@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from stream.cli import main
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
 from tests.clips import write_clip
-from tests.tiny_model import save_tiny
+from tests.tiny_model import build_tiny, save_tiny
 
 
 @pytest.fixture
@@ -112,8 +114,51 @@ def test_v23_a_name_that_begins_with_a_dash_works(here, capsys):
     assert (here / "out/x/report/index.html").is_file()
 
 
-def test_debug_shows_the_traceback(here, capsys):
-    assert replay("absent.mp4", "--debug") == 3
+def test_debug_shows_the_traceback(here):
+    with start(here, "replay", "absent.mp4", "--debug") as program:
+        assert "Traceback" in program.stderr.read()
+    assert program.returncode == 3
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "fault"),
+    [
+        (("replay", "clip.mp4", "--out", LONG), 2, "C08"),
+        (("replay", "clip.mp4", "--out", "/proc/x"), 2, "C08"),
+        (("replay", "clip.mp4", "--model", LONG), 5, ""),
+        (("info", LONG + ".onnx"), 5, ""),
+        (("info", "weights.pt"), 5, "M01"),
+        (("phantom", "phantom:kidney?seconds=1", LONG + ".mp4"), 6, ""),
+        (("phantom", "phantom:kidney?seconds=1", "x.txt"), 2, "C08"),
+        (("verify", "."), 6, ""),
+    ],
+)
+def test_awkward_paths_give_one_line_and_the_right_status(here, capsys, command, status, fault):
+    write_clip(here / "clip.mp4", 5)
+    (here / "weights.pt").write_bytes(b"PK\x03\x04")
+    assert main(list(command)) == status
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error") and fault in lines[0]
+
+
+def test_an_address_that_cannot_be_used_does_not_stop_the_other_clips(here, capsys):
+    write_clip(here / "good.mp4", 5)
+    assert replay("phantom:kidny", "good.mp4", "--json") == 4
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["exit_code"] for row in rows] == [2, 0]
+
+
+def test_f08_a_model_that_never_answers_exits_5_and_says_so(here, capsys):
+    write_clip(here / "clip.mp4", 5)
+    model = build_tiny()
+    bias = next(t for t in model.graph.initializer if t.name == "bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(2, np.nan, np.float32), "bias"))
+    save_tiny(here, model)
+    assert replay("clip.mp4") == 5
+    assert "NaN" in capsys.readouterr().err
 
 
 def test_settings_file_and_flag_reach_the_manifest(here, capsys):

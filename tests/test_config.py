@@ -1,5 +1,7 @@
 """Facts about settings."""
 
+from pathlib import Path
+
 import pytest
 
 from stream.config import AnalysisConfig, load_config
@@ -38,6 +40,22 @@ def test_c06_a_bad_setting_is_named_with_what_is_allowed(tmp_path, text, says):
         load_config(write(tmp_path, text), {})
     assert says in str(caught.value) and "[C06]" in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_c06_all_unknown_keys_are_named_together(tmp_path):
+    with pytest.raises(UsageError, match="unknown keys bar, foo"):
+        load_config(write(tmp_path, "foo = 1\nbar = 2"), {})
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/absent", "/"])
+def test_c06_what_is_no_file_is_refused_without_reading(path):
+    with pytest.raises(UsageError, match="C06"):
+        load_config(Path(path), {})
+
+
+def test_c07_deep_nesting_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="C07"):
+        load_config(write(tmp_path, "a = " + "[" * 20_000), {})
 
 
 def test_c07_an_oversized_file_is_refused(tmp_path):

@@ -28,6 +28,12 @@ def test_a_folder_stands_for_its_clips_and_its_folders_of_stills(tmp_path):
     assert found == ["clip2.MOV", "clip10.mp4", "stills", "us/a.dcm"]
 
 
+def test_c08_session_folders_are_never_taken_for_input(tmp_path):
+    make(tmp_path, "a.mp4", "sessions/a/manifest.json", "sessions/a/journal.sqlite")
+    make(tmp_path, "sessions/a/report/frame_1.png")
+    assert find_clips([str(tmp_path)]) == [str(tmp_path / "a.mp4")]
+
+
 def test_files_and_phantoms_stand_for_themselves(tmp_path):
     paths = ["phantom:kidney?seed=1", str(tmp_path / "strange.suffix")]
     assert find_clips(paths) == paths

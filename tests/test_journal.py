@@ -1,11 +1,12 @@
 """Facts about the journal, on real SQLite files."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
 from stream.errors import StorageError
-from stream.session.journal import BATCH, EventRow, FrameRow, Journal, RankedRow, first_difference
+from stream.session.journal import EventRow, FrameRow, Journal, RankedRow, first_difference
 
 
 def row(seq, **changes):
@@ -39,21 +40,21 @@ def write(path, rows):
 
 
 def test_all_rows_are_in_one_file_after_closing(tmp_path):
-    path = write(tmp_path / "j.sqlite", [row(i) for i in range(2 * BATCH + 3)])
+    path = write(tmp_path / "j.sqlite", [row(i) for i in range(503)])
     assert [p.name for p in tmp_path.iterdir()] == ["j.sqlite"]
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM frames").fetchone() == (
-        2 * BATCH + 3,
-    )
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM frames").fetchone() == (503,)
 
 
-def test_an_open_journal_is_in_wal_mode_and_readable(tmp_path):
+def test_f30_rows_older_than_100_ms_are_readable_while_the_journal_is_open(tmp_path, monkeypatch):
+    clock_ns = [0]
+    monkeypatch.setattr("stream.session.journal.time.monotonic_ns", lambda: clock_ns[0])
     with Journal(tmp_path / "j.sqlite") as journal:
-        for i in range(BATCH):
-            journal.add_frame(row(i))
-        reader = sqlite3.connect(tmp_path / "j.sqlite")
-        assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert reader.execute("SELECT count(*) FROM frames").fetchone() == (BATCH,)
-        reader.close()
+        for seq in range(30):
+            clock_ns[0] = seq * 10_000_000
+            journal.add_frame(row(seq))
+        with closing(sqlite3.connect(tmp_path / "j.sqlite")) as reader:
+            assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert reader.execute("SELECT count(*) FROM frames").fetchone() == (21,)
 
 
 def test_timing_columns_do_not_count_as_a_difference(tmp_path):
@@ -83,7 +84,8 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path):
     assert caught.value.exit_code == 6
 
 
-def test_a_file_that_is_no_journal_is_a_storage_error(tmp_path):
-    (tmp_path / "a.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(StorageError):
-        first_difference(tmp_path / "a.sqlite", tmp_path / "a.sqlite")
+def test_a_file_that_is_no_journal_is_named(tmp_path):
+    good = write(tmp_path / "good.sqlite", [row(0)])
+    (tmp_path / "bad.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(StorageError, match=r"bad\.sqlite: .*damaged or no journal"):
+        first_difference(tmp_path / "bad.sqlite", good)

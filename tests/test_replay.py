@@ -1,8 +1,11 @@
 """Facts about replay and verify: real clips, real engines, real journals."""
 
+import resource
 import sqlite3
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from engines.load import load_model
@@ -10,6 +13,7 @@ from engines.open import open_engine
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError
 from stream.replay import Job, make_folder, record_clip, replay_clip
+from stream.session.content import read_content
 from stream.session.journal import first_difference
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
@@ -67,8 +71,10 @@ def test_the_same_clip_gives_the_same_journal(job, clip, tmp_path):
 def test_a_session_holds_journal_manifest_and_report(job, clip, tmp_path):
     result = replay_clip(clip, job, tmp_path / "out", quiet)
     names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*.*")}
-    panels = {f"report/frame_{rank}.png" for rank in range(1, 6)}
+    ((kept,),) = query(result.folder, "SELECT count(*) FROM ranked")
+    panels = {f"report/frame_{rank}.png" for rank in range(1, kept + 1)}
     tables = {"report/index.html", "report/predictions.csv", "report/report.json"}
+    assert kept >= 2
     assert names == {"journal.sqlite", "manifest.json"} | tables | panels
     assert set(result.manifest.files) == names - {"manifest.json"}
 
@@ -91,6 +97,29 @@ def test_verify_names_the_row_of_one_changed_digit(job, clip, tmp_path):
     assert any("epoch 0 seq 17: probs is" in finding for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('"label": "', '"label": "not ', "verdict.label"),
+        ('"threshold": 0.5', '"threshold": 0.9', "model.spec.threshold"),
+        ('"numpy": "', '"numpy": "9', "versions.numpy"),
+    ],
+)
+def test_verify_names_a_forged_field_of_the_manifest(job, clip, tmp_path, old, new, field):
+    folder = replay_clip(clip, job, tmp_path / "out", quiet).folder
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace(old, new))
+    assert any(f"manifest.json: {field} is" in finding for finding in verify_session(folder))
+
+
+def test_verify_refuses_a_manifest_without_a_whole_ledger(job, clip, tmp_path):
+    folder = record_clip(clip, job, tmp_path / "out", quiet).folder
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"grabbed"', '"gathered"'))
+    with pytest.raises(StorageError, match="damaged: ledger"):
+        verify_session(folder)
+
+
 def test_verify_names_a_changed_report_file(job, clip, tmp_path):
     folder = replay_clip(clip, job, tmp_path / "out", quiet).folder
     with (folder / "report" / "predictions.csv").open("a") as file:
@@ -102,7 +131,7 @@ def test_verify_names_a_changed_report_file(job, clip, tmp_path):
 def test_verify_finds_a_changed_input(job, clip, tmp_path):
     folder = replay_clip(clip, job, tmp_path / "out", quiet).folder
     write_clip(Path(clip), 44)
-    assert any("changed since it was analysed" in finding for finding in verify_session(folder))
+    assert any("input.info.sha256" in finding for finding in verify_session(folder))
 
 
 def test_an_unusable_clip_leaves_nothing_behind(job, tmp_path):
@@ -128,6 +157,57 @@ def test_an_interrupted_session_keeps_what_it_had(job, clip, tmp_path):
     assert query(folder, "SELECT count(*) FROM frames") == [(20,)]
 
 
+def test_f27_a_full_disk_keeps_what_was_recorded_and_says_it_is_not_complete(job, clip, tmp_path):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    seen = []
+
+    def fill_the_disk(source):
+        seen.append(source)
+        if len(seen) == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limit[1]))
+
+    try:
+        with pytest.raises(StorageError) as caught:
+            record_clip(clip, job, tmp_path / "out", fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert caught.value.exit_code == 6
+    assert not read_manifest(tmp_path / "out" / "clip").complete
+
+
+def test_the_key_frame_keeps_its_colours_and_its_map_points_at_the_red_patch(job, tmp_path):
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    for number in range(3):
+        image_bgr = np.random.default_rng(number).integers(40, 60, (96, 128, 3)).astype(np.uint8)
+        image_bgr[8:24, 96:128] = (10, 20, 250)
+        cv2.imwrite(str(folder / f"{number}.png"), image_bgr)
+    session = replay_clip(str(folder), job, tmp_path / "out", quiet)
+    key = read_content(session.folder, session.manifest).key_frames[0]
+    y, x = np.unravel_index(key.saliency.argmax(), key.saliency.shape)
+    assert key.image[16, 112].tolist() == [250, 20, 10]
+    assert 8 <= y < 24 and 96 <= x < 128
+
+
+def test_frames_that_are_not_believed_are_neither_labelled_nor_ranked(job, tmp_path):
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    for number in range(4):
+        grey = np.random.default_rng(number).integers(0, 200, (96, 96)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), grey if number % 2 else np.zeros_like(grey))
+    session = replay_clip(str(folder), job, tmp_path / "out", quiet)
+    states = query(session.folder, "SELECT seq, state, label = '' FROM frames")
+    assert states == [(i, "ok" if i % 2 else "no_signal", int(i % 2 == 0)) for i in range(4)]
+    assert {seq for (seq,) in query(session.folder, "SELECT seq FROM ranked")} == {1, 3}
+    assert session.manifest.verdict.valid == 2
+
+
+def test_events_say_which_frames_were_kept(job, clip, tmp_path):
+    folder = record_clip(clip, job, tmp_path / "out", quiet).folder
+    kept = {seq for (seq,) in query(folder, "SELECT seq FROM events WHERE kind = 'kept'")}
+    assert kept >= {seq for (seq,) in query(folder, "SELECT seq FROM ranked")}
+
+
 def test_v06_a_cut_clip_is_reported_as_partial(job, tmp_path):
     clip = write_clip(tmp_path / "cut.mp4", 90)
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
@@ -137,9 +217,6 @@ def test_v06_a_cut_clip_is_reported_as_partial(job, tmp_path):
 
 
 def test_v17_a_size_change_starts_a_new_epoch_in_the_journal(job, tmp_path):
-    import cv2
-    import numpy as np
-
     folder = tmp_path / "stills"
     folder.mkdir()
     for number in range(6):

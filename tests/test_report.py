@@ -187,7 +187,7 @@ def test_json_has_the_numbers_of_every_key_frame():
     assert set(report["key_frames"][0]["probs"]) == {"dilated pelvis", "normal kidney"}
     assert report["ledger"] == {"grabbed": 366, "analysed": 351, "invalid_frame": 15}
     assert report["frames_by_state"] == {
-        "ok": 345, "no_signal": 12, "unfamiliar": 6, "damaged": 3,
+        "ok": 345, "no_signal": 12, "not_ultrasound": 6, "damaged": 3,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -35,9 +36,36 @@ def test_no_smoothing_passes_values_on():
     assert follow([0.2, 0.9], smoothing_s=0)[-1].probs[1] == pytest.approx(0.9)
 
 
-def test_a_label_appears_only_after_it_has_held():
-    labels = [s.label for s in follow([0.9] * 7, hold_s=0.2)]
-    assert labels == [UNCERTAIN] * 5 + ["red"] * 2
+def test_the_first_label_is_taken_at_once():
+    assert [s.label for s in follow([0.9])] == ["red"]
+
+
+def test_a_new_label_appears_only_after_it_has_held():
+    labels = [s.label for s in follow([0.0] * 3 + [1.0] * 8, hold_s=0.2, smoothing_s=0)]
+    assert labels == ["blue"] * 8 + ["red"] * 3
+
+
+def test_nothing_is_carried_over_a_gap():
+    smoother = Smoother(SPEC, AnalysisConfig())
+    smoother.update(0, np.array([0, 1], np.float32))
+    after = smoother.update(29_000 * MS, np.array([1, 0], np.float32))
+    assert (after.label, after.probs[1]) == ("blue", 0.0)
+
+
+@pytest.mark.parametrize("threshold", [0.02, 0.05, 0.5, 0.95, 0.98])
+def test_both_classes_can_be_reached_at_any_threshold(threshold):
+    smoother = Smoother(msgspec.structs.replace(SPEC, threshold=threshold), AnalysisConfig())
+    assert smoother.update(0, np.array([0, 1], np.float32)).label == "red"
+    smoother.restart()
+    assert smoother.update(0, np.array([1, 0], np.float32)).label == "blue"
+
+
+def test_two_other_classes_near_each_other_are_uncertain():
+    changes = {"classes": ("a", "b", "red"), "cam_scale": (1.0, 1.0, 1.0)}
+    smoother = Smoother(msgspec.structs.replace(SPEC, **changes), AnalysisConfig(margin=0.1))
+    assert smoother.update(0, np.array([0.5, 0.45, 0.05], np.float32)).label == UNCERTAIN
+    smoother.restart()
+    assert smoother.update(0, np.array([0.6, 0.35, 0.05], np.float32)).label == "a"
 
 
 def test_a_short_dip_does_not_change_the_label():

@@ -8,7 +8,7 @@ from tests.tiny_model import SPEC
 
 
 def judge(**labels):
-    return judge_clip(Counter(labels), 100, SPEC, AnalysisConfig(verdict_share=0.2))
+    return judge_clip(Counter(labels), 150, SPEC, AnalysisConfig(verdict_share=0.2))
 
 
 def test_a_finding_in_a_fifth_of_the_frames_decides():
@@ -30,4 +30,4 @@ def test_no_valid_frame_makes_no_verdict():
 
 
 def test_the_text_gives_the_share_behind_the_verdict():
-    assert judge(red=30, blue=70).text == "red in 30 of 100 valid frames (30%); 100 frames in all."
+    assert judge(red=30, blue=70).text == "red in 30 of 100 valid frames (30%); 150 frames in all."

@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engines.base import Engine, Pending
 from engines.errors import EngineError
-from engines.preprocess import to_model_input
+from engines.preprocess import place, to_model_input
 from stream.analysis.gate import FeatureGate, GateAnswer, check_pixels
 from stream.frame import Frame, Prediction, StageTimes
 
@@ -67,10 +70,15 @@ class Analyser:
             return _without_run(frame, GateAnswer("damaged", frame.damage))
         began_ns = time.perf_counter_ns()
         model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
-        answer = check_pixels(model_input)
+        answer = check_pixels(self._picture_part(frame, model_input))
         submitted_ns = time.perf_counter_ns()
         pending = self.engine.submit(model_input) if answer.state == "ok" else None
         return _Started(frame, answer, pending, submitted_ns - began_ns, submitted_ns)
+
+    def _picture_part(self, frame: Frame, model_input: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        where = place(frame.pixels.shape_hw, self.spec.input_wh, self.spec.fit)
+        left, top, right, bottom = where.inner_xyxy
+        return model_input[top:bottom, left:right]
 
     def _finish(self, started: _Started) -> Prediction:
         if started.pending is None:

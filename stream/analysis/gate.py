@@ -15,7 +15,7 @@ BLACK = 24
 FLAT_STD = 3.0
 VIVID_CHROMA = 64
 VIVID_SHARE = 0.5
-STEP = 8
+SAMPLES = 28
 
 
 class GateAnswer(NamedTuple):
@@ -29,18 +29,19 @@ OK = GateAnswer("ok", "")
 
 
 def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
-    """Judge a picture before inference, on every eighth pixel of the model input.
+    """Judge a picture before inference, on a grid of about `SAMPLES` pixels a side.
 
     Parameters
     ----------
-    model_input : shape (h, w, 3), uint8 RGB
+    model_input : shape (h, w, 3), uint8 RGB; the part that the picture fills, without bars
 
     Returns
     -------
     "no_signal" for black, "uniform" for a flat field, "not_ultrasound" for a screen of vivid
     colours (B-mode is nearly grey; colour Doppler fills less than half of a frame).
     """
-    sample = np.ascontiguousarray(model_input[::STEP, ::STEP])
+    step = max(1, min(model_input.shape[:2]) // SAMPLES)
+    sample = np.ascontiguousarray(model_input[::step, ::step])
     brightest = int(sample.max())
     if brightest < BLACK:
         return GateAnswer("no_signal", f"the picture is black: brightest value {brightest}")

@@ -13,6 +13,7 @@ from stream.config import AnalysisConfig
 
 UNCERTAIN = "uncertain"
 MAX_LEAP_NS = 60 * 1_000_000_000
+BREAK_NS = 2 * 1_000_000_000
 
 
 class MediaClock:
@@ -58,6 +59,10 @@ class Smoother:
     The weight of the past after dt seconds is exp(-dt / smoothing_s), so the result does not
     depend on the frame rate.
 
+    The first label is taken at once. Nothing is carried over a break, which is a gap in valid
+    frames longer than `BREAK_NS`, a jump of the clock, or a new epoch; nor between pictures
+    without time, such as stills, which have nothing to do with each other.
+
     Parameters
     ----------
     spec : class names, positive class and threshold
@@ -66,37 +71,46 @@ class Smoother:
 
     def __init__(self, spec: ModelSpec, config: AnalysisConfig) -> None:
         self._spec, self._config = spec, config
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything seen so far."""
         self._probs: NDArray[np.float64] | None = None
         self._time_ns = 0
-        self._label = self._candidate = UNCERTAIN
+        self._label: str | None = None
+        self._candidate = UNCERTAIN
         self._candidate_since_ns = 0
 
     def update(self, time_ns: int, probs: NDArray[np.float32]) -> Smoothed:
         """Take the probabilities (C,) of a valid frame at `time_ns` of the media clock."""
+        if time_ns - self._time_ns > BREAK_NS:
+            self.restart()
         if self._probs is None:
             self._probs = probs.astype(np.float64)
         else:
             past = self._past_weight((time_ns - self._time_ns) * 1e-9)
             self._probs = past * self._probs + (1 - past) * probs
         self._time_ns = time_ns
-        self._settle(self._decide(self._probs), time_ns)
-        return Smoothed(self._probs.astype(np.float32), self._label)
+        label = self._settle(self._decide(self._probs), time_ns)
+        return Smoothed(self._probs.astype(np.float32), label)
 
     def _past_weight(self, elapsed_s: float) -> float:
         return math.exp(-elapsed_s / self._config.smoothing_s) if self._config.smoothing_s else 0.0
 
-    def _settle(self, label: str, time_ns: int) -> None:
+    def _settle(self, label: str, time_ns: int) -> str:
         if label != self._candidate:
             self._candidate, self._candidate_since_ns = label, time_ns
-        if time_ns - self._candidate_since_ns >= self._config.hold_s * 1e9:
+        held = time_ns - self._candidate_since_ns >= self._config.hold_s * 1e9
+        if self._label is None or held:
             self._label = label
+        return self._label
 
     def _decide(self, probs: NDArray[np.float64]) -> str:
         spec, margin = self._spec, self._config.margin
-        lead = float(probs[spec.positive_index]) - spec.threshold
-        if lead >= margin:
+        positive, threshold = float(probs[spec.positive_index]), spec.threshold
+        if positive >= min(threshold + margin, (threshold + 1) / 2):
             return spec.positive_class
-        if lead > -margin:
+        if positive > max(threshold - margin, threshold / 2):
             return UNCERTAIN
         others = [i for i in range(len(spec.classes)) if i != spec.positive_index]
         first, *rest = sorted(others, key=lambda i: -probs[i])

@@ -17,14 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.preprocess import place
 from engines.spec import ModelSpec
-from stream.analysis.score import SCORES
+from stream.analysis.score import find_score
 from stream.config import AnalysisConfig
-from stream.errors import UsageError
 from stream.frame import Frame, FrameId, Prediction
 from stream.sources.ring import keep_frame
 
 MIN_GAIN = 1e-9
+COPY_ANGLE = 1e-3
+"""Features nearer than this, as sine of the angle and relative length, are of one picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,54 +67,64 @@ class TopK:
     """
 
     def __init__(self, spec: ModelSpec, config: AnalysisConfig) -> None:
-        if config.score not in SCORES:
-            raise UsageError(f"score {config.score!r}", "unknown", f"one of: {', '.join(SCORES)}")
-        self._score, self._spec, self._config = SCORES[config.score], spec, config
+        self._score, self._spec, self._config = find_score(config.score), spec, config
         self._kept: list[RankedFrame] = []
         self._units: list[NDArray[np.float32]] = []
+        self._lengths: list[float] = []
         self._similarity = np.zeros((0, 0))
 
     def offer(self, frame: Frame, prediction: Prediction, time_ns: int) -> RankedFrame | None:
         """Consider a valid frame; return it as kept, or None when it is not good enough.
 
-        On a tie the earlier frame stays. A copy of a kept frame is never kept.
+        On a tie the earlier frame stays. A copy of a kept frame, such as a frozen picture makes
+        them, is never kept.
         """
-        score = self._score(prediction, self._spec)
+        where = place(frame.pixels.shape_hw, self._spec.input_wh, self._spec.fit)
+        score = self._score(prediction, self._spec, where)
         candidate = RankedFrame(frame, prediction, time_ns, score.value, score.parts)
         if len(self._kept) == self._config.top_k and score.value <= self._worst_case():
             return None
         assert prediction.features is not None
-        unit = prediction.features / max(float(np.linalg.norm(prediction.features)), 1e-12)
-        similar = np.array([self._alike(candidate, unit, i) for i in range(len(self._kept))])
+        length = max(float(np.linalg.norm(prediction.features)), 1e-12)
+        unit = prediction.features / length
+        sines = self._sines(unit)
         if any(
-            kept.score == candidate.score and np.array_equal(unit, other)
-            for kept, other in zip(self._kept, self._units, strict=True)
+            sine < COPY_ANGLE and abs(length / other - 1) < COPY_ANGLE
+            for sine, other in zip(sines, self._lengths, strict=True)
         ):
             return None
+        similar = np.array(
+            [0.5 * self._near(candidate, i) + 0.5 * (1 - sine) for i, sine in enumerate(sines)]
+        )
         if len(self._kept) < self._config.top_k:
-            return self._add(candidate, unit, similar)
-        place = self._best_swap(candidate.score, similar)
-        if place is None:
+            return self._add(candidate, unit, length, similar)
+        loser = self._best_swap(candidate.score, similar)
+        if loser is None:
             return None
-        candidate = replace(candidate, displaced=self._kept[place].frame.id)
-        self._remove(place)
-        return self._add(candidate, unit, np.delete(similar, place))
+        candidate = replace(candidate, displaced=self._kept[loser].frame.id)
+        self._remove(loser)
+        return self._add(candidate, unit, length, np.delete(similar, loser))
 
     def ranked(self) -> tuple[RankedFrame, ...]:
         """Return the kept frames, best first; of equals the earlier one."""
         order = sorted(self._kept, key=lambda kept: (-kept.score, kept.frame.id))
-        return tuple(replace(kept, rank=place) for place, kept in enumerate(order, 1))
+        return tuple(replace(kept, rank=rank) for rank, kept in enumerate(order, 1))
 
     def _worst_case(self) -> float:
         """Return a score below which no swap can gain: the least score less its whole penalty."""
         return min(kept.score for kept in self._kept) - self._config.diversity
 
-    def _alike(self, candidate: RankedFrame, unit: NDArray[np.float32], place: int) -> float:
-        """Return similarity in [0, 1]: half nearness in time, half 1 - sine of feature angle."""
-        apart_s = abs(candidate.time_ns - self._kept[place].time_ns) * 1e-9
-        near = max(0.0, 1.0 - apart_s / self._config.moment_s)
-        cosine = float(np.dot(unit, self._units[place]))
-        return 0.5 * near + 0.5 * (1.0 - math.sqrt(max(0.0, 1.0 - cosine * cosine)))
+    def _near(self, candidate: RankedFrame, index: int) -> float:
+        """Return nearness in time in [0, 1]; 0 for pictures without time."""
+        if candidate.frame.pts_ns is None:
+            return 0.0
+        apart_s = abs(candidate.time_ns - self._kept[index].time_ns) * 1e-9
+        return max(0.0, 1.0 - apart_s / self._config.moment_s)
+
+    def _sines(self, unit: NDArray[np.float32]) -> list[float]:
+        """Return the sine of the feature angle to each kept frame."""
+        cosines = (float(np.dot(unit, other)) for other in self._units)
+        return [math.sqrt(max(0.0, 1.0 - cosine * cosine)) for cosine in cosines]
 
     def _best_swap(self, score: float, similar: NDArray[np.float64]) -> int | None:
         scores = np.array([kept.score for kept in self._kept])
@@ -120,12 +132,16 @@ class TopK:
         cost_now = self._similarity.sum(axis=1)
         cost_then = similar.sum() - similar
         gains = (score - scores) - price * (cost_then - cost_now)
-        best = [place for place, gain in enumerate(gains) if gain >= gains.max() - MIN_GAIN]
-        latest = max(best, key=lambda place: self._kept[place].frame.id)
+        best = [index for index, gain in enumerate(gains) if gain >= gains.max() - MIN_GAIN]
+        latest = max(best, key=lambda index: self._kept[index].frame.id)
         return latest if gains[latest] > MIN_GAIN else None
 
     def _add(
-        self, kept: RankedFrame, unit: NDArray[np.float32], similar: NDArray[np.float64]
+        self,
+        kept: RankedFrame,
+        unit: NDArray[np.float32],
+        length: float,
+        similar: NDArray[np.float64],
     ) -> RankedFrame:
         count = len(self._kept)
         grown = np.zeros((count + 1, count + 1))
@@ -134,8 +150,9 @@ class TopK:
         self._similarity = grown
         self._kept.append(replace(kept, frame=keep_frame(kept.frame)))
         self._units.append(unit)
+        self._lengths.append(length)
         return kept
 
-    def _remove(self, place: int) -> None:
-        del self._kept[place], self._units[place]
-        self._similarity = np.delete(np.delete(self._similarity, place, 0), place, 1)
+    def _remove(self, index: int) -> None:
+        del self._kept[index], self._units[index], self._lengths[index]
+        self._similarity = np.delete(np.delete(self._similarity, index, 0), index, 1)

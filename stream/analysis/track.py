@@ -47,11 +47,15 @@ class Tracker:
         self._topk = TopK(spec, config)
         self._labels: Counter[str] = Counter()
         self._total = 0
+        self._epoch = 0
 
     def update(self, frame: Frame, prediction: Prediction) -> Tracked:
         """Take the next frame in order."""
         self._total += 1
         time_ns, jumped = self._clock.read(frame.pts_ns)
+        if jumped or frame.id.epoch != self._epoch or frame.pts_ns is None:
+            self._epoch = frame.id.epoch
+            self._smoother.restart()
         if prediction.state != "ok" or prediction.probs is None:
             return Tracked(time_ns, jumped, None, None)
         smoothed = self._smoother.update(time_ns, prediction.probs)

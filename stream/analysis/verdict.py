@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def judge_clip(
     if not valid:
         return Verdict(UNCERTAIN, 0.0, 0, total, f"None of {total} frames could be judged.")
     positive = spec.positive_class
-    if labels[positive] >= config.verdict_share * valid:
+    if labels[positive] >= math.ceil(config.verdict_share * valid - 1e-9):
         label = positive
     else:
         rest = [UNCERTAIN, *(name for name in spec.classes if name != positive)]

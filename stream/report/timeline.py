@@ -109,7 +109,7 @@ def _draw_bands(line: Timeline, axis: Axis) -> Markup:
 def _rank(state: str, label: str) -> int:
     if state == "ok":
         return int(label == "uncertain")
-    return 2 if state == "unfamiliar" else 3
+    return 2 if state == "not_ultrasound" else 3
 
 
 def _draw_grid(axis: Axis, has_time: bool) -> Markup:

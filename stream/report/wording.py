@@ -14,11 +14,12 @@ SCALE_MEANING = (
 
 _STATES = {
     "ok": "usable",
-    "unfamiliar": "unlike the training data",
     "no_signal": "no signal",
     "uniform": "uniform picture",
     "not_ultrasound": "not an ultrasound image",
     "failed_infer": "model gave no answer",
+    "damaged": "damaged in the recording",
+    "skipped": "left out by --every",
 }
 
 

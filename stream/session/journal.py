@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from stream.errors import StorageError
 from stream.frame import State
 
-BATCH = 256
+FLUSH_NS = 100_000_000
 TIMING_COLUMNS = frozenset({"captured_ns", "preprocess_ns", "engine_ns"})
 TABLES = ("frames", "ranked", "events", "ledger")
 
@@ -76,7 +77,7 @@ class EventRow(NamedTuple):
 
 
 class Journal:
-    """Writes a journal; rows reach the disk in batches and all of them on close.
+    """Writes a journal; rows are committed every 100 ms and all of them on close.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._rows: list[FrameRow] = []
+        self._flushed_ns = time.monotonic_ns()
         with _storage(path):
             self._db = sqlite3.connect(path)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -111,7 +113,7 @@ class Journal:
     def add_frame(self, row: FrameRow) -> None:
         """Add one frame."""
         self._rows.append(row)
-        if len(self._rows) >= BATCH:
+        if time.monotonic_ns() - self._flushed_ns >= FLUSH_NS:
             self._flush()
 
     def add_event(self, row: EventRow) -> None:
@@ -133,6 +135,7 @@ class Journal:
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
+        self._flushed_ns = time.monotonic_ns()
         self._insert("frames", rows)
         with _storage(self._path):
             self._db.commit()
@@ -157,28 +160,41 @@ def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StorageError(str(path), "no journal here", "give a session folder")
     with (
-        _storage(path),
+        _storage(path, "the file is damaged or no journal"),
         closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
     ):
         db.row_factory = sqlite3.Row
         yield db
 
 
+def count_rows(path: Path) -> int:
+    """Return the number of frames in a journal.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    with open_reading(path) as db:
+        return int(db.execute("SELECT count(*) FROM frames").fetchone()[0])
+
+
 def first_difference(ours: Path, theirs: Path) -> str | None:
     """Compare two journals row by row, timing columns aside; return the first difference."""
-    with open_reading(ours) as a, open_reading(theirs) as b:
-        for table in TABLES:
-            left, right = _rows(a, table), _rows(b, table)
-            for number, (one, other) in enumerate(zip(left, right, strict=False)):
-                if one != other:
-                    return f"table {table}, row {number} ({_describe(one, other)})"
-            if len(left) != len(right):
-                return f"table {table}: {len(left)} rows, expected {len(right)}"
+    for table in TABLES:
+        left, right = _rows(ours, table), _rows(theirs, table)
+        for number, (one, other) in enumerate(zip(left, right, strict=False)):
+            if one != other:
+                return f"table {table}, row {number} ({_describe(one, other)})"
+        if len(left) != len(right):
+            return f"table {table}: {len(left)} rows, expected {len(right)}"
     return None
 
 
-def _rows(db: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
-    rows = db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608 - our own names
+def _rows(path: Path, table: str) -> list[dict[str, Any]]:
+    with open_reading(path) as db:
+        query = f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - our own names
+        rows = db.execute(query).fetchall()
     return [
         {
             key: value
@@ -199,8 +215,8 @@ def _describe(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _storage(path: Path) -> Iterator[None]:
+def _storage(path: Path, remedy: str = "check space and permissions") -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StorageError(str(path), f"journal: {error}", "check space and permissions") from error
+        raise StorageError(str(path), f"journal: {error}", remedy) from error

@@ -15,6 +15,7 @@ from stream import __version__
 from stream.analysis.verdict import Verdict
 from stream.config import AnalysisConfig
 from stream.errors import StorageError
+from stream.session.ledger import NAMES
 from stream.sources.base import SourceInfo
 
 MANIFEST = "manifest.json"
@@ -92,11 +93,14 @@ def read_manifest(folder: Path) -> Manifest:
         If it is absent or damaged.
     """
     try:
-        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        if set(manifest.ledger) != set(NAMES):
+            raise ValueError(f"ledger has {sorted(manifest.ledger)}, expected {sorted(NAMES)}")
     except OSError as error:
         raise StorageError(str(folder), "not a session folder: no manifest.json") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise StorageError(str(folder / MANIFEST), f"damaged: {error}") from error
+    return manifest
 
 
 def file_digests(folder: Path) -> dict[str, str]:

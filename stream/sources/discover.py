@@ -10,6 +10,7 @@ from pathlib import Path
 from stream.errors import SourceError
 
 PHANTOM = "phantom:"
+SESSION_FILES = frozenset({"manifest.json", "journal.sqlite"})
 CLIP_SUFFIXES = frozenset(
     (
         ".mp4",
@@ -40,6 +41,8 @@ STILL_SUFFIXES = frozenset(
 def find_clips(paths: Sequence[str]) -> list[str]:
     """Expand folders: each clip below one by one, and each folder that holds stills as one clip.
 
+    Session folders are left out, so what a run wrote is never taken for input.
+
     Files and phantom addresses stand for themselves, whatever their suffix.
 
     Raises
@@ -68,6 +71,9 @@ def _expand(path: str) -> list[str]:
 
 def _below(root: Path) -> Iterator[str]:
     for folder, names, files in os.walk(root):
+        if set(files) >= SESSION_FILES:
+            names.clear()
+            continue
         names[:] = sorted((name for name in names if not name.startswith(".")), key=natural_key)
         visible = sorted((name for name in files if not name.startswith(".")), key=natural_key)
         suffixes = {Path(name).suffix.lower() for name in visible}

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import StorageError
+from stream.errors import StorageError, UsageError
 
 QUALITY_CRF = "23"
 
@@ -28,6 +28,8 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], rate_hz: float)
     ------
     StorageError
         If the file cannot be written.
+    UsageError
+        If no container goes by that suffix.
     """
     count = 0
     try:
@@ -41,6 +43,8 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], rate_hz: float)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format=layout)))
                 count += 1
             container.mux(stream.encode(None))
+    except ValueError as error:
+        raise UsageError(path.name, str(error), "name it .mp4 or .mkv", fault="C08") from error
     except (OSError, av.FFmpegError) as error:
         raise StorageError(str(path), f"cannot be written: {error}") from error
     return count

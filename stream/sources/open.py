@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.sources.base import Problem, Source, SourceInfo
+from stream.sources.discover import STILL_SUFFIXES
 from stream.sources.nursery import Nursery
 from stream.sources.regular import open_regular
 from stream.sources.sandbox import Limits, SandboxedSource
 from stream.sources.sandbox_wire import Kind, Request
 
-_STILL_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"])
 _DICOM_SUFFIXES = frozenset([".dcm", ".dicom"])
 
 
@@ -77,7 +77,7 @@ def _choose_kind(uri: str) -> Kind:
     suffix = Path(uri).suffix.lower()
     if marked or suffix in _DICOM_SUFFIXES:
         return "dicom"
-    return "images" if suffix in _STILL_SUFFIXES else "video"
+    return "images" if suffix in STILL_SUFFIXES else "video"
 
 
 def _is_folder(path: str) -> bool:

@@ -43,8 +43,11 @@ def open_reader(request: Request) -> Reader:
 
         return open_images(uri)
     if request.kind == "dicom":
-        from stream.sources.dicom import open_dicom
-
+        try:
+            from stream.sources.dicom import open_dicom
+        except ModuleNotFoundError as error:
+            problem, remedy = f"DICOM needs {error.name}", "install sonostream[dicom]"
+            raise SourceError(shown_name(uri), problem, remedy, fault="D08") from error
         return open_dicom(uri)
     from stream.sources.video import open_video
 
