@@ -20,27 +20,26 @@ def soften(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float6
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def mean_surprise(probs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the mean negative log-likelihood of the true classes, in nats."""
-    chosen = probs[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
-
-
-def fit_temperature(
-    logits: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    weights: NDArray[np.float64] | None = None,
+def mean_surprise(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float
 ) -> float:
+    """Return the mean negative log-likelihood of the true classes, in nats."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    total = np.log(np.exp(scaled).sum(axis=1))
+    return float((total - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the temperature that makes the labels least surprising.
 
-    The surprise has one minimum over the inverse temperature, where it is convex, so a
-    golden-section search finds it.
+    The surprise is convex over the inverse temperature, so a golden-section search finds its
+    minimum.
 
     Parameters
     ----------
     logits : shape (N, C), of frames that the network was not trained on
     labels : shape (N,), class indices
-    weights : shape (N,), weight of each frame; equal when None
 
     Returns
     -------
@@ -57,19 +56,11 @@ def fit_temperature(
     """
     if len(logits) == 0 or not np.isfinite(logits).all():
         raise ValueError(f"{len(logits)} frames of logits: expected one or more, all finite")
-    rows = np.arange(len(labels))
-
-    def surprise(inverse: float) -> float:
-        probs = soften(logits, 1.0 / inverse)
-        logs = -np.log(np.maximum(probs[rows, labels], 1e-300))
-        return float(np.average(logs, weights=weights))
-
     low, high = 1.0 / LIMITS[1], 1.0 / LIMITS[0]
     while high - low > 1e-7 * high:
         inner = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (
-            (low, inner[1]) if surprise(inner[0]) <= surprise(inner[1]) else (inner[0], high)
-        )
+        left, right = (mean_surprise(logits, labels, 1.0 / inverse) for inverse in inner)
+        low, high = (low, inner[1]) if left <= right else (inner[0], high)
     return 2.0 / (low + high)
 
 
