@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
+from stream.closing import Closing
 from stream.errors import StorageError
 from stream.frame import State
 
@@ -76,7 +76,7 @@ class EventRow(NamedTuple):
     text: str
 
 
-class Journal:
+class Journal(Closing):
     """Writes a journal; rows are committed every 100 ms and all of them on close.
 
     Parameters
@@ -98,17 +98,6 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def add_frame(self, row: FrameRow) -> None:
         """Add one frame."""

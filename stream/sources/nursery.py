@@ -10,9 +10,8 @@ import logging
 import os
 import signal
 import socket
-from types import TracebackType
-from typing import Self
 
+from stream.closing import Closing
 from stream.sources.child import Child, OurPython
 
 _ZYGOTE = "stream.sources.nursery_child"
@@ -22,7 +21,7 @@ _MAX_PRINTED_BYTES = 1 << 13
 _log = logging.getLogger(__name__)
 
 
-class Nursery:
+class Nursery(Closing):
     """Gives sources their children; to be used by one thread.
 
     The zygote starts at once, and nothing waits for it before the first source is opened. One
@@ -32,17 +31,6 @@ class Nursery:
 
     def __init__(self) -> None:
         self._start_zygote()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the zygote, and its children with it."""

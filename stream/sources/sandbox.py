@@ -10,12 +10,12 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import msgspec
 
 from engines.pixels import Pixels
+from stream.closing import Closing
 from stream.errors import SourceError, StreamError
 from stream.frame import Frame, FrameId
 from stream.sources.base import Problem, SourceInfo
@@ -73,7 +73,7 @@ class _Shown(NamedTuple):
     pixels: Pixels
 
 
-class SandboxedSource:
+class SandboxedSource(Closing):
     """The frames of one input, decoded in a child; see `stream.sources.base.Source`.
 
     The pixels of a frame lie in shared memory as long as anybody keeps the frame or a view of
@@ -127,17 +127,6 @@ class SandboxedSource:
     def problems(self) -> tuple[Problem, ...]:
         """Problems met so far; complete after the last frame."""
         return self._problems
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the child; may be called twice. Frames already taken stay valid."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 from engines.pixels import Pixels
+from stream.closing import Closing
 from stream.sources.base import Picture, Problem, SourceInfo
 from stream.sources.phantom.scene import PhantomScene
 from stream.sources.phantom.spec import PhantomSpec, parse_phantom
 
 
-class PhantomReader:
+class PhantomReader(Closing):
     """Renders a clip frame by frame; holds no file and needs no sandbox.
 
     Parameters
@@ -55,17 +54,6 @@ class PhantomReader:
     def close(self) -> None:
         """Stop rendering; may be called twice."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_phantom(uri: str) -> PhantomReader:
