@@ -40,5 +40,5 @@ def draw_card(spec: ModelSpec, report: RunReport, command: str, pointing: str = 
         draw_classes({"frame": report.frames, "clip": report.clips}),
     ]
     if pointing:
-        lines += ["", "## Saliency", "", f"{pointing[0].upper()}{pointing[1:]}."]
+        lines += ["", "## Saliency", "", f"{pointing}."]
     return "\n".join(lines) + "\n"

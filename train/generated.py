@@ -39,7 +39,8 @@ def draw_part(recipe: Recipe, phantom: PhantomSet, part: str) -> Part:
 
     Findings alternate from seed to seed, so classes are balanced over clips. A frame is of the
     clip's class when its mask is not empty, and of the first class otherwise: a dilated pelvis
-    out of the plane is not seen, and nobody could call it.
+    out of the plane is not seen, and nobody could call it. Frames of one clip with different
+    labels count as two clips in the figures.
     """
     findings = recipe.classes
     count = {"train": phantom.train, "validation": phantom.validation, "test": phantom.test}[part]

@@ -33,7 +33,7 @@ FOLDS_RULE = (
 )
 PARTS_RULE = (
     "Generated clips; training, validation and test use different seeds. "
-    "Figures are of the test seeds."
+    "Figures are of the test seeds. A clip whose finding comes and goes counts once per label."
 )
 
 
