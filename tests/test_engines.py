@@ -1,5 +1,8 @@
 """One contract for every engine."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -119,3 +122,13 @@ def test_f08_nan_or_infinity_is_an_error_and_not_a_score(value):
 def test_f08_wrong_class_count_is_an_error():
     with pytest.raises(EngineError, match=r"\[F08\]"):
         answer(probs=np.zeros((1, 3), np.float32)).check(SPEC)
+
+
+def test_opening_openvino_loads_no_telemetry_and_starts_no_thread():
+    program = (
+        "import sys, threading, engines.ov\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

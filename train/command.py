@@ -32,7 +32,7 @@ from train.report import (
 from train.run import Outcome, run_folds, run_parts
 
 TABLE = "frames.csv"
-CARD_SEEDS, CARD_FRAMES = 60, 6
+CARD_SEEDS, CARD_FRAMES, QUICK_SEEDS = 60, 6, 6
 QUICK_STEP, QUICK_ENOUGH = 8, 200
 
 
@@ -88,7 +88,8 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     export_model(outcome.model, spec, path)
     load_model(path)
     write_report(report, folder)
-    pointing = str(measure_pointing(path, None, CARD_SEEDS, CARD_FRAMES)) if recipe.phantom else ""
+    seeds = QUICK_SEEDS if order.quick else CARD_SEEDS
+    pointing = str(measure_pointing(path, None, seeds, CARD_FRAMES)) if recipe.phantom else ""
     write_file(path.with_suffix(".md"), draw_card(spec, report, order.command, pointing).encode())
     return draw_report(report), path
 

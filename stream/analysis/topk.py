@@ -24,7 +24,9 @@ from stream.config import AnalysisConfig
 from stream.frame import Frame, FrameId, Prediction
 from stream.sources.ring import keep_frame
 
-MIN_GAIN = 1e-9
+MIN_GAIN = 1e-3
+"""A swap must gain this much of score, or neighbouring frames would take turns."""
+TIE = 1e-9
 COPY_ANGLE = 1e-3
 """Features nearer than this, as sine of the angle and relative length, are of one picture."""
 
@@ -132,7 +134,7 @@ class TopK:
         cost_now = self._similarity.sum(axis=1)
         cost_then = similar.sum() - similar
         gains = (score - scores) - price * (cost_then - cost_now)
-        best = [index for index, gain in enumerate(gains) if gain >= gains.max() - MIN_GAIN]
+        best = [index for index, gain in enumerate(gains) if gain >= gains.max() - TIE]
         latest = max(best, key=lambda index: self._kept[index].frame.id)
         return latest if gains[latest] > MIN_GAIN else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import msgspec
 import numpy as np
@@ -40,7 +42,8 @@ class Recorder:
 
     def seal(self) -> None:
         """Write key frames and ledger."""
-        rows = [_ranked_row(kept) for kept in self.tracker.ranked()]
+        with ThreadPoolExecutor() as pool:  # most of the time is spent in PNG encoding
+            rows = list(pool.map(_ranked_row, self.tracker.ranked()))
         self._journal.seal(rows, self.ledger.totals())
 
     def _note(self, frame: Frame, tracked: Tracked) -> None:
