@@ -77,7 +77,7 @@ def openvino_loop(model: Model) -> Loop:
     """Return the asynchronous loop: OpenCV, area resize, OpenVINO's queue in throughput mode."""
     import io
 
-    from engines.ov import ov  # with its telemetry switched off
+    import openvino as ov
 
     width, height = model.spec.input_wh
     core = ov.Core()

@@ -59,10 +59,11 @@ def _write_shifted(
 
 def _peak_mib(clip: Path, out: Path) -> float:
     program = (
-        "import json, resource, sys\n"
+        "import json, pathlib, sys\n"
         "from stream.cli import main\n"
         "status = main(['replay', sys.argv[1], '--out', sys.argv[2], '--json'])\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "lines = pathlib.Path('/proc/self/status').read_text().splitlines()\n"
+        "peak = next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1024\n"
         "print(json.dumps([status, peak]), file=sys.stderr)\n"
     )
     command = (sys.executable, "-c", program, str(clip), str(out / f"out-{clip.stem}"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Matrix = Literal["bt601", "bt709"]
 Box = tuple[int, int, int, int]
 
+NEUTRAL = 128
 _LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 
 
@@ -58,9 +59,10 @@ class Pixels:
         return sum(plane.nbytes for plane in self.planes)
 
     def to_image(self) -> NDArray[np.uint8]:
-        """Return the picture as (H, W) when it is full-range grey, else as (H, W, 3) RGB."""
-        if len(self.planes) == 1 and (self.planes[0].ndim == 3 or self.full_range):
-            return self.planes[0]
+        """Return the picture as (H, W) when it has no colour, else as (H, W, 3) RGB."""
+        first, *chroma = self.planes
+        if first.ndim == 2 and all((plane == NEUTRAL).all() for plane in chroma):
+            return first if self.full_range else _stretch(first)
         return self.resized(self.shape_hw[::-1])
 
     def resized(self, size_wh: tuple[int, int], box_xyxy: Box | None = None) -> NDArray[np.uint8]:
@@ -135,10 +137,14 @@ def _to_rgb(planes: list[NDArray[np.uint8]], matrix: Matrix, full_range: bool) -
     if planes[0].ndim == 3:
         return planes[0]
     if len(planes) == 1:
-        luma = planes[0] if full_range else cv2.LUT(planes[0], _LIMITED_TO_FULL)
+        luma = planes[0] if full_range else _stretch(planes[0])
         return cv2.merge([luma, luma, luma]).astype(np.uint8, copy=False)
     yuv = cv2.merge(planes)
     return cv2.transform(yuv, _YUV_TO_RGB[matrix, full_range]).astype(np.uint8, copy=False)
+
+
+def _stretch(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.LUT(luma, _LIMITED_TO_FULL).astype(np.uint8, copy=False)
 
 
 def _yuv_to_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ def yuv(y, u, v, **kind):
     ],
 )
 def test_limited_range_colour_bars_become_pure_colours(triple, matrix, rgb):
-    image = yuv(*triple, matrix=matrix, full_range=False).to_image()
+    image = yuv(*triple, matrix=matrix, full_range=False).resized((8, 8))
     assert np.abs(image.astype(int) - rgb).max() <= 2
 
 
@@ -36,7 +36,12 @@ def test_full_range_luma_passes_unchanged():
 def test_limited_range_grey_is_stretched_to_full_range():
     plane = np.array([[16, 235], [16, 235]], np.uint8)
     image = Pixels((plane,), full_range=False).to_image()
-    assert image[..., 0].tolist() == [[0, 255], [0, 255]]
+    assert image.tolist() == [[0, 255], [0, 255]]
+
+
+def test_yuv_without_colour_is_grey():
+    image = yuv(126, 128, 128, full_range=False).to_image()
+    assert image.shape == (8, 8) and (image == 128).all()  # (126 - 16) * 255 / 219 = 128.08
 
 
 def test_grey_stays_two_dimensional():
