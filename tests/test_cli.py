@@ -171,7 +171,14 @@ def test_settings_file_and_flag_reach_the_manifest(here, capsys):
 
 def start(here, *arguments):
     command = [sys.executable, "-m", "stream.cli", *arguments]
-    return subprocess.Popen(command, cwd=here, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=here, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
+
+
+def _heed_interrupts():
+    """Undo what a shell does to programs in the background, such as this test run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 60])
