@@ -34,6 +34,8 @@ def verify_session(folder: Path) -> list[str]:
     manifest = read_manifest(folder)
     if not manifest.complete:
         return ["the session was interrupted: its journal ends early and it has no report"]
+    if not manifest.files:
+        return ["the session was never sealed: its report was not finished"]
     findings = _changed_files(folder, manifest)
     if not balances(manifest.ledger):
         findings.append(f"the ledger does not balance: {manifest.ledger}")

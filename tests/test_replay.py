@@ -120,6 +120,11 @@ def test_verify_refuses_a_manifest_without_a_whole_ledger(job, clip, tmp_path):
         verify_session(folder)
 
 
+def test_verify_says_that_a_session_without_its_report_was_never_sealed(job, clip, tmp_path):
+    folder = record_clip(clip, job, tmp_path / "out", quiet).folder
+    assert verify_session(folder) == ["the session was never sealed: its report was not finished"]
+
+
 def test_verify_names_a_changed_report_file(job, clip, tmp_path):
     folder = replay_clip(clip, job, tmp_path / "out", quiet).folder
     with (folder / "report" / "predictions.csv").open("a") as file:

@@ -12,14 +12,13 @@ import pytest
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame
-from stream.sources import sandbox
 from stream.sources.open import SourceOptions, open_source, source_info
 from stream.sources.ring import Ring, keep_frame
 from stream.sources.sandbox import Limits, SandboxedSource
-from stream.sources.sandbox_wire import Request
 from stream.sources.video import open_video
 from tests.clips import flip, pictures, write_clip, write_two_streams
 from tests.sandbox_fakes import COUNT
+from tests.sandbox_opening import fake
 
 ROOT = Path(__file__).parents[1]
 IMPATIENT = Limits(stall_s=1.0)
@@ -28,15 +27,6 @@ IMPATIENT = Limits(stall_s=1.0)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 40)
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD", "tests.sandbox_fakes")
-
-
-def fake(name: str, limits: Limits | None = None) -> SandboxedSource:
-    return SandboxedSource(Request("video", name.encode()), "s", limits or Limits())
 
 
 def open_descriptors() -> int:

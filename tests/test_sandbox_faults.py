@@ -17,9 +17,9 @@ from stream.sources import sandbox
 from stream.sources.base import Problem
 from stream.sources.open import SourceOptions, open_source
 from stream.sources.sandbox import Limits, SandboxedSource
-from stream.sources.sandbox_wire import Request
 from tests.clips import write_clip
 from tests.sandbox_fakes import COUNT
+from tests.sandbox_opening import fake
 
 ROOT = Path(__file__).parents[1]
 IMPATIENT = Limits(stall_s=1.0)
@@ -28,15 +28,6 @@ IMPATIENT = Limits(stall_s=1.0)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 40)
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_CHILD", "tests.sandbox_fakes")
-
-
-def fake(name: str, limits: Limits | None = None) -> SandboxedSource:
-    return SandboxedSource(Request("video", name.encode()), "s", limits or Limits())
 
 
 def wait_until_gone(pid: int, seconds: float) -> bool:
