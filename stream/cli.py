@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": ("stream.doctor:doctor", "Say what is installed, which engines work, and how fast."),
     "phantom": ("stream.commands:phantom", "Write a phantom clip as a video file."),
     "train": ("train.cli:train", "Train a recipe and export its model."),
+    "audit": ("train.cli:audit", "Check labelled data for copies, leaks and reversed labels."),
     "evaluate": ("train.cli:evaluate", "Measure a model on labelled frames or clips."),
     "pointing": ("train.cli:pointing", "Measure whether a model's saliency points at the finding."),
     "bench": ("benchmarks.bench_replay:bench", "Measure replay speed against what it replaces."),

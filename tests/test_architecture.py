@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "engines": {"engines"},
     "stream": {"engines", "stream"},
     "calib": {"engines", "stream", "calib"},
-    "benchmarks": {"engines", "stream", "calib", "benchmarks"},
+    "benchmarks": {"engines", "stream", "calib", "train", "benchmarks"},
     "train": {"engines", "stream", "calib", "train"},
 }
 TRAIN_SEES = (
@@ -24,10 +24,15 @@ TRAIN_SEES = (
     "calib.temperature",
 )
 ONLY_IN = {
-    "torch": ("train/", "benchmarks/loops.py"),
+    "torch": ("train/", "benchmarks/loops.py", "benchmarks/bench_train.py"),
     "timm": ("train/",),
     "lightning": ("train/",),
-    "captum": ("train/",),
+    "captum": ("train/attribution/",),
+    "matplotlib": ("train/figures/", "train/attribution/"),
+    "openpyxl": ("train/sheet.py", "train/predictions.py"),
+    "reportlab": ("train/paper.py",),
+    "safetensors": ("train/checkpoint.py", "train/models.py"),
+    "skimage": ("train/attribution/",),
     "tensorrt": ("engines/trt.py",),
     "pycuda": ("engines/trt.py",),
     "openvino": ("engines/ov.py", "benchmarks/loops.py"),

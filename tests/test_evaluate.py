@@ -1,5 +1,6 @@
 """Facts about measuring a model on data nobody here has seen, with the hand-worked model."""
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
+import openpyxl
 import pytest
 
 from stream.errors import SourceError, UsageError
 from tests.tiny_model import save_tiny
-from train.evaluate import Evaluation, evaluate_model, write_evaluation
+from train import evaluation
+from train.evaluate import Evaluation, ask_model, evaluate_model, judge
+from train.evaluation import claim_folder, draw_evaluation, write_evaluation
+from train.layout import Layout
 
 VIDEO = Path("../shared/data/pocus_lung/videos/convex/Pneu_liftl_pneu_case3_clip3.mp4")
 COLOURS_BGR = {"red": (40, 20, 220), "blue": (220, 20, 40)}
@@ -64,6 +69,13 @@ def test_c02_unknown_labels_are_refused_or_counted(model, table):
     assert (found.ignored, found.frames.count) == ({"viral": 1}, 3)
 
 
+def test_labels_are_read_as_the_layout_says(model, table):
+    table.write_text("file,reddish\n0.png,1\n1.png,0\n")
+    layout = Layout(label_column="reddish", labels={"1": "red", "0": "blue"})
+    answers = ask_model(model, [str(table)], layout=layout)
+    assert sorted(answers.scored.labels) == [0, 1]
+
+
 def test_still_that_is_no_picture_is_reported_and_left_out(model, table):
     (table.parent / "0.png").write_bytes(b"no picture")
     found = evaluate_model(model, [str(table)])
@@ -91,16 +103,69 @@ def test_real_clip_counts_every_frame_for_one_clip(model, tmp_path):
     assert (found.frames.count, found.clips.count) == (25, 1)
 
 
-def test_written_evaluation_reads_back(model, table, tmp_path):
+def test_frames_of_one_person_are_one_prediction_per_label(model, table):
     found = evaluate_model(model, [str(table)])
-    write_evaluation(found, tmp_path / "out")
-    assert (
-        msgspec.json.decode((tmp_path / "out" / "evaluation.json").read_bytes(), type=Evaluation)
-        == found
-    )
+    assert (found.people.count, found.people.groups) == (3, 2)  # the first person has both labels
+
+
+def test_figures_do_not_depend_on_the_order_of_the_table(model, table):
+    first = msgspec.json.encode(evaluate_model(model, [str(table)]))
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([head, *rows[::-1]]) + "\n")
+    assert msgspec.json.encode(evaluate_model(model, [str(table)])) == first
+
+
+def test_written_evaluation_reads_back(model, table, tmp_path):
+    answers = ask_model(model, [str(table)])
+    found = judge(answers)
+    write_evaluation(found, answers, tmp_path / "out")
+    written = (tmp_path / "out" / "evaluation.json").read_bytes()
+    assert msgspec.json.decode(written, type=Evaluation) == found
+    names = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
+    assert names == {"confusion", "roc", "pr", "reliability", "tsne"}
+
+
+def test_predictions_are_written_one_frame_a_line_and_never_as_formulas(model, tmp_path):
+    write_still(tmp_path / "=1+1.png", "red")
+    (tmp_path / "t.csv").write_text("file,label\n=1+1.png,blue\n")
+    answers = ask_model(model, [str(tmp_path / "t.csv")])
+    write_evaluation(judge(answers), answers, tmp_path / "out")
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["name"], row["truth"], row["predicted"]) == ("'=1+1.png", "blue", "red")
+    assert float(row["probability red"]) == pytest.approx(answers.scored.probs[0, 1], abs=1e-6)
+    sheet = openpyxl.load_workbook(tmp_path / "out" / "predictions.xlsx").active
+    assert (sheet["B2"].value, sheet["B2"].data_type) == ("=1+1.png", "s")
+
+
+def test_without_its_libraries_pictures_and_workbook_are_left_out_and_said(
+    model, table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "find_spec", lambda name: None)
+    answers = ask_model(model, [str(table)])
+    said = write_evaluation(judge(answers), answers, tmp_path / "out")
+    assert [sentence.split(":")[0] for sentence in said] == ["No predictions.xlsx", "No figures"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"evaluation.json", "evaluation.md", "predictions.csv"}
+
+
+def test_c08_folder_inside_the_data_is_refused(tmp_path):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(UsageError, match=r"\[C08\].*inside the data"):
+        claim_folder(tmp_path / "set" / "out", [str(tmp_path / "set")])
+    claim_folder(tmp_path / "out", [str(tmp_path / "set"), "phantom:kidney"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_table_shows_every_level_and_marks_the_positive_class(model, table):
+    text = draw_evaluation(evaluate_model(model, [str(table)]))
+    assert "| people | 3 | 2 | 0.667 (" in text
+    assert "Only 2 people: too few" in text
+    assert "| person | red (positive) |" in text
 
 
 def test_evaluate_and_pointing_import_no_torch():
-    code = "import sys, train.evaluate, train.pointing, train.cli; print('torch' in sys.modules)"
+    modules = "train.evaluate, train.evaluation, train.figures.standard, train.pointing, train.cli"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

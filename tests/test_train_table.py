@@ -29,8 +29,9 @@ def write(folder, text, encoding="utf-8"):
         ("file,label\r\na.png,covid\r\n\r\nb.png,regular\r\n", "utf-8"),
         ("label;file\ncovid;a.png\nregular;b.png\n", "utf-8"),
         ('file\tlabel\n"a.png"\tcovid\n\nb.png\t"regular"\n', "utf-8"),
+        ("file\tlabel\na.png\tcovid\nb.png\tregular\n", "utf-16"),
     ],
-    ids=["plain", "mark", "crlf and blank line", "semicolon", "tab and quotes"],
+    ids=["plain", "mark", "crlf and blank line", "semicolon", "tab and quotes", "utf-16"],
 )
 def test_c01_table_is_read_however_it_was_written(folder, text, encoding):
     rows = read_table(write(folder, text, encoding))
@@ -48,6 +49,33 @@ def test_c01_latin_1_table_is_read(folder):
 def test_c01_table_without_header_names_line_1(folder):
     with pytest.raises(UsageError, match=r"error\[C01\] frames.csv: line 1"):
         read_table(write(folder, "a.png,covid\nb.png,regular\n"))
+
+
+def test_stated_columns_are_used_before_the_plain_ones_which_stand_in_for_absent_ones(folder):
+    path = write(folder, "FILE,label,Healthy\na.png,covid,1\n")
+    assert [row.cells["label"] for row in read_table(path, "imagePath", "healthy")] == ["1"]
+
+
+def test_c01_column_that_is_named_twice_is_refused(folder):
+    with pytest.raises(UsageError, match=r"\[C01\] frames.csv: 'file'; name each column once"):
+        read_table(write(folder, "file,label,File\na.png,covid,b.png\n"))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [(b"file,label\n\0,x\n", "zero bytes"), (b"file,label\n" + b"x" * 200_000, "line 2: field")],
+    ids=["binary", "one endless cell"],
+)
+def test_c01_what_is_no_csv_is_refused(folder, data, problem):
+    (folder / "frames.csv").write_bytes(data)
+    with pytest.raises(UsageError, match=rf"\[C01\] frames.csv: .*{problem}"):
+        read_table(folder / "frames.csv")
+
+
+def test_c03_names_that_cannot_be_looked_up_are_refused(folder):
+    (folder / "loop.png").symlink_to("loop.png")
+    with pytest.raises(UsageError, match=r"\[C03\].*line 2.*line 3"):
+        read_table(write(folder, f"file,label\nloop.png,covid\n{'x' * 300}.png,covid\n"))
 
 
 def test_c01_rows_of_another_length_are_listed_by_line(folder):

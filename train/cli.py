@@ -17,32 +17,71 @@ def train(
     *,
     data: Path | None = None,
     weights: Path | None = None,
+    profile: str = "sound",
+    variant: list[str] | None = None,
     out: Path = Path("runs"),
     seed: int | None = None,
+    input_px: int | None = None,
+    attribution: list[str] | None = None,
+    allow_leak: bool = False,
+    resume: bool = False,
     quick: bool = False,
 ) -> None:
-    """Train a recipe and export its model with held-out figures.
+    """Train a recipe's networks, export the best one and measure it on held-out data.
 
-    Writes OUT/NAME/NAME.onnx, metrics.json, metrics.md and the recipe as it was run.
+    Writes OUT/NAME/model.onnx, its card model.md, metrics.json, metrics.md, history.csv,
+    figures/, audit.html and the recipe as it was run.
 
     Parameters
     ----------
     recipe
-        Name of a shipped recipe (phantom-kidney, lung) or path of a TOML file.
+        Name of a shipped recipe (auto-pcos, fibroid, lung, mura-hybrid, pcos-mobilenet,
+        phantom-kidney, puj) or path of a TOML file.
     data
-        Folder with frames.csv, or such a table; recipes that generate their clips take none.
+        Table (CSV, Excel) or folder of labelled frames or clips; recipes that generate their
+        clips take none.
     weights
-        File of ImageNet weights; timm fetches its own when absent.
+        File of pretrained weights, folder with one file per backbone, or the word random for
+        none; timm fetches its own when absent.
+    profile
+        sound (our default) or original (what the recipe's authors did).
+    variant
+        Networks to train, in place of the recipe's choice. May be given several times.
     out
         Folder of the run folders.
     seed
         Seed of everything random, in place of the recipe's.
+    input_px
+        Side of the model input, in place of the recipe's.
+    attribution
+        Methods that explain the frames that matter most, in place of the recipe's: cam, grad-cam,
+        gradient, gradient-saturation, integrated-gradients, smooth-grad, lime. May be given
+        several times.
+    allow_leak
+        Train although the same person, clip or near-copy is on both sides of the split. The
+        model and every figure say so.
+    resume
+        Go on with an interrupted run of the same recipe and data; its results are the same.
     quick
         Tiny run that only shows that everything works; its figures mean nothing.
     """
     from train.command import Order, run_recipe
 
-    report, path = run_recipe(Order(recipe, data, weights, out, seed, quick), _tell)
+    order = Order(
+        recipe,
+        data,
+        weights,
+        out,
+        seed,
+        quick,
+        profile,
+        tuple(variant or ()),
+        allow_leak,
+        resume,
+        input_px,
+        tuple(attribution or ()),
+    )
+    report, path = run_recipe(order, _tell)
     console.say(report)
     console.say(f"model: {path}")
 
@@ -54,13 +93,14 @@ def evaluate(
     data: list[str],
     out: Path | None = None,
     engine: str = "auto",
+    recipe: str | None = None,
     ignore_unknown: bool = False,
     json: bool = False,
 ) -> None:
     """Measure a model on labelled data that it has not seen.
 
-    Per frame and per clip (the mean of its frames' probabilities), with 95 % intervals that
-    resample people.
+    Per frame, per clip and per person (means of their frames' probabilities), each figure with a
+    95 % interval that resamples people. Says so on top when the model was trained on the data.
 
     Parameters
     ----------
@@ -70,23 +110,36 @@ def evaluate(
         Tables with columns file,label (and if known patient, source), folders whose sub-folders
         are named like classes, or phantom: addresses. May be given several times.
     out
-        Folder for evaluation.json and evaluation.md.
+        Folder for evaluation.json, evaluation.md, predictions.csv and .xlsx, and figures.
     engine
         Runtime: auto, openvino or onnxruntime.
+    recipe
+        Recipe that says how labels are written in the data, where they are not class names.
     ignore_unknown
         Leave out, and count, what is labelled with a class that the model does not know.
     json
         Print JSON instead of tables.
     """
-    from train.evaluate import draw_evaluation, evaluate_model, write_evaluation
+    from train.evaluate import ask_model, judge
+    from train.evaluation import claim_folder, draw_evaluation, write_evaluation
+    from train.layout import PLAIN
 
-    found = evaluate_model(model, data, engine, ignore_unknown)
+    layout = PLAIN
+    if recipe is not None:
+        from train.study import read_study
+
+        layout = read_study(recipe).first.layout
     if out is not None:
-        write_evaluation(found, out)
+        claim_folder(out, data)
+    answers = ask_model(model, data, engine, ignore_unknown, layout)
+    found = judge(answers)
     if json:
         console.show_json(found)
     else:
         console.say(draw_evaluation(found))
+    if out is not None:
+        for sentence in write_evaluation(found, answers, out):
+            console.warn(sentence)
 
 
 def pointing(
@@ -128,3 +181,49 @@ def pointing(
 def _tell(line: str) -> None:
     """Report progress of a long run, on stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def audit(
+    place: Path,
+    /,
+    *,
+    recipe: str | None = None,
+    out: Path | None = None,
+    strict: bool = False,
+    json: bool = False,
+) -> int:
+    """Check labelled data before anything is trained on it.
+
+    Looks for copies, copies with different labels, leaks between splits or folds, unreadable
+    files, burned-in text and reversed labels, and estimates what a random split would hide.
+    Finding problems is the job, so the exit status is 0; with `--strict` it is 2 where there are
+    any.
+
+    Parameters
+    ----------
+    place
+        A table with columns file,label, a folder with one, class folders, folders
+        train, val, test of class folders, or a MURA tree.
+    recipe
+        Recipe whose names of columns and labels the data has.
+    out
+        Folder for audit.json and audit.html.
+    strict
+        Exit with 2 when problems are found.
+    json
+        Print JSON instead of a summary.
+    """
+    from train.audit import audit_rows, summarise_audit, write_audit
+    from train.layout import PLAIN, read_rows
+    from train.study import read_study
+
+    layout = read_study(recipe).first.layout if recipe else PLAIN
+    with console.progress(f"audit {place.name}") as tick:
+        found = audit_rows(read_rows(place, layout), place, layout, tick)
+    if out is not None:
+        write_audit(found, out)
+    if json:
+        console.show_json(found)
+    else:
+        console.say(summarise_audit(found))
+    return 2 if strict and found.problems else 0

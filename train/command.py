@@ -1,39 +1,35 @@
-"""What `stream train` does: recipe and data in, model and figures out."""
+"""What `stream train` does: recipe and data in, model, figures and audit out."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 
-from calib.temperature import calibration_error
 from engines.load import load_model
-from engines.spec import ModelSpec
 from stream.errors import UsageError
-from train.card import draw_card
-from train.data import list_digest, read_frames
-from train.export import export_model
-from train.metrics import Figures, measure
-from train.models import Classifier, load_backbone
+from train.audit import audit_rows, write_audit
+from train.data import Sample
+from train.finish import finish
+from train.folds import run_folds
+from train.illustrate import Showcase, illustrate, write_summary
+from train.layout import read_rows
 from train.pointing import measure_pointing
-from train.recipe import Recipe, read_recipe
-from train.report import (
-    Calibration,
-    RunReport,
-    draw_report,
-    read_published,
-    write_file,
-    write_report,
-)
-from train.run import Outcome, run_folds, run_parts
+from train.prepare import Prepared, prepare_phantom, prepare_samples, read_samples
+from train.ranks import is_first
+from train.recipe import Recipe
+from train.report import write_file
+from train.results import draw_card, draw_report, write_report
+from train.routing import run_cascade
+from train.run import Outcome, run_parts
+from train.study import SOUND, Study, read_study
 
-TABLE = "frames.csv"
 CARD_SEEDS, CARD_FRAMES, QUICK_SEEDS = 60, 6, 6
-QUICK_STEP, QUICK_ENOUGH = 8, 200
+QUICK_ENOUGH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,14 @@ class Order:
     data: Path | None
     weights: Path | None
     out: Path
-    seed: int | None
-    quick: bool
+    seed: int | None = None
+    quick: bool = False
+    profile: str = SOUND
+    variants: tuple[str, ...] = ()
+    allow_leak: bool = False
+    resume: bool = False
+    input_px: int | None = None
+    attribution: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -53,7 +55,12 @@ class Order:
         words = ["stream train", self.recipe]
         words += ["--data FOLDER"] if self.data else []
         words += [f"--weights {self.weights.name}"] if self.weights else []
+        words += [f"--profile {self.profile}"] if self.profile != SOUND else []
+        words += [f"--variant {name}" for name in self.variants]
         words += [f"--seed {self.seed}"] if self.seed is not None else []
+        words += [f"--input-px {self.input_px}"] if self.input_px is not None else []
+        words += [f"--attribution {name}" for name in self.attribution]
+        words += ["--allow-leak"] if self.allow_leak else []
         return " ".join([*words, "--quick"] if self.quick else words)
 
 
@@ -63,114 +70,105 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     Raises
     ------
     UsageError
-        If recipe, data or weights cannot be used; before any work.
+        If recipe, data or weights cannot be used, the split leaks, or the run to resume is another
+        one; before any training.
     StorageError
         If the run folder cannot be written; before any work.
     """
-    recipe = _read(order)
-    table = _find_table(recipe, order.data)
-    samples = read_frames(table, recipe.classes) if table else []
-    samples = samples[::QUICK_STEP] if order.quick and len(samples) > QUICK_ENOUGH else samples
-    folder = order.out / recipe.name
-    write_file(folder / "recipe.json", msgspec.json.format(msgspec.json.encode(recipe), indent=2))
-    torch.manual_seed(recipe.seed)
-    start = Classifier(
-        recipe.backbone, len(recipe.classes), recipe.drop, recipe.neck, recipe.stages
-    )
-    source = load_backbone(start, recipe.backbone, order.weights)
-    if recipe.phantom:
-        outcome = run_parts(start, recipe.phantom, recipe, say)
-    else:
-        outcome = run_folds(start, samples, recipe, say)
-    report = _report(outcome, recipe, source, table)
-    path = folder / f"{recipe.name}.onnx"
-    spec = _spec(outcome, recipe, report)
-    export_model(outcome.model, spec, path)
+    study = _read(order)
+    data = _find_data(study.first, order.data)
+    folder = order.out / (study.name if study.profile == SOUND else f"{study.name}-{study.profile}")
+    write_file(folder / "recipe.json", _resolved(study))
+    prepared = _prepare(study, data, folder, order, say)
+    checkpoints = _open_checkpoints(folder, order.resume)
+    outcome = _run(study, prepared, order, checkpoints, say)
+    path = folder / "model.onnx"
+    if not is_first():
+        return "", path
+    report, spec = finish(study, prepared, outcome, folder, say)
     load_model(path)
-    write_report(report, folder)
+    write_report(report, outcome.history, folder)
+    if outcome.recipe.attribution:
+        show = Showcase(prepared, outcome, spec, folder, order.quick)
+        write_summary(show, report, illustrate(show, say), folder / "report.pdf")
     seeds = QUICK_SEEDS if order.quick else CARD_SEEDS
-    pointing = str(measure_pointing(path, None, seeds, CARD_FRAMES)) if recipe.phantom else ""
+    generated = study.first.phantom is not None
+    pointing = str(measure_pointing(path, None, seeds, CARD_FRAMES)) if generated else ""
     write_file(path.with_suffix(".md"), draw_card(spec, report, order.command, pointing).encode())
     return draw_report(report), path
 
 
-def _read(order: Order) -> Recipe:
-    recipe = read_recipe(order.recipe)
-    recipe = recipe.quickened() if order.quick else recipe
-    return recipe if order.seed is None else msgspec.structs.replace(recipe, seed=order.seed)
+def _read(order: Order) -> Study:
+    study = read_study(order.recipe, order.profile, order.variants)
+    study = study.quickened() if order.quick else study
+    changes = {
+        "seed": order.seed,
+        "input_px": order.input_px,
+        "attribution": order.attribution or None,
+    }
+    return study.changed(**{name: value for name, value in changes.items() if value is not None})
 
 
-def _find_table(recipe: Recipe, data: Path | None) -> Path | None:
+def _find_data(recipe: Recipe, data: Path | None) -> Path | None:
+    if recipe.phantom and data is not None:
+        raise UsageError(
+            recipe.name,
+            f"--data {data} with a recipe that generates its clips",
+            "leave --data out",
+        )
+    if recipe.phantom is None and data is None:
+        raise UsageError(recipe.name, "no data", "give --data FOLDER, or a table of files")
+    return data
+
+
+def _resolved(study: Study) -> bytes:
+    """Return every setting of every variant as JSON."""
+    whole = {"profile": study.profile, "variants": study.variants}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2)
+
+
+def _prepare(
+    study: Study, data: Path | None, folder: Path, order: Order, say: Callable[[str], None]
+) -> Prepared:
+    recipe = study.first
     if recipe.phantom:
-        if data is not None:
-            raise UsageError(
-                recipe.name,
-                f"--data {data} with a recipe that generates its clips",
-                "leave --data out",
-            )
-        return None
-    if data is None:
-        raise UsageError(recipe.name, "no data", f"give --data FOLDER with {TABLE}")
-    return data / TABLE if data.is_dir() else data
+        return prepare_phantom(recipe, recipe.phantom)
+    assert data is not None
+    samples = read_samples(recipe, data)
+    if is_first():
+        write_audit(audit_rows(read_rows(data, recipe.layout), data, recipe.layout), folder)
+    if order.quick and len(samples) > QUICK_ENOUGH:
+        samples = _thin(samples, recipe)
+    return prepare_samples(recipe, samples, folder / "cache", order.allow_leak, say)
 
 
-def _report(outcome: Outcome, recipe: Recipe, weights: str, table: Path | None) -> RunReport:
-    tested, raw = outcome.tested, outcome.raw
-    names = sorted(set(outcome.parts))
-    parts: dict[str, Figures] = {}
-    for name in names if len(names) > 1 else ():
-        here = np.array([part == name for part in outcome.parts])
-        parts[name] = measure(tested.where(here), recipe.classes)
-    return RunReport(
-        recipe=recipe.name,
-        seed=recipe.seed,
-        weights=weights,
-        data_digest=list_digest(outcome.trained_on),
-        split=outcome.split,
-        left_out=outcome.left_out,
-        calibration=Calibration(
-            outcome.reference.temperature,
-            calibration_error(raw.probs, raw.labels),
-            calibration_error(tested.probs, tested.labels),
-            outcome.reference.threshold,
-        ),
-        frames=measure(tested, recipe.classes),
-        clips=measure(tested.by_clip(), recipe.classes),
-        parts=parts,
-        published=read_published(table.parent) if table else [],
-    )
+def _thin(samples: list[Sample], recipe: Recipe) -> list[Sample]:
+    """Return about 200 samples, evenly from the list."""
+    chosen = np.linspace(0, len(samples) - 1, QUICK_ENOUGH).round().astype(int)
+    return [samples[place] for place in sorted(set(chosen.tolist()))]
 
 
-def _spec(outcome: Outcome, recipe: Recipe, report: RunReport) -> ModelSpec:
-    reference = outcome.reference
-    return ModelSpec(
-        name=recipe.name,
-        classes=recipe.classes,
-        positive_class=recipe.positive_class,
-        input_wh=(recipe.input_px, recipe.input_px),
-        fit=recipe.fit,
-        temperature=reference.temperature,
-        threshold=reference.threshold,
-        threshold_rule=reference.threshold_rule,
-        cam_kind="cam",
-        cam_scale=reference.cam_scale,
-        gate=reference.gate,
-        data_digest=report.data_digest,
-        metrics=_headlines(report),
-        metrics_split=report.split,
-        licence=recipe.licence,
-        intended_use=recipe.intended_use,
-    )
+def _open_checkpoints(folder: Path, resume: bool) -> Path:
+    """Return the folder of checkpoints, emptied unless an interrupted run goes on.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to resume.
+    """
+    checkpoints = folder / "checkpoints"
+    if resume and not checkpoints.is_dir():
+        raise UsageError(str(folder), "nothing to resume", "leave --resume out")
+    if not resume and is_first():
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return checkpoints
 
 
-def _headlines(report: RunReport) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for level, figures in (("frame", report.frames), ("clip", report.clips)):
-        for name in ("accuracy", "balanced_accuracy", "macro_f1"):
-            figure = getattr(figures, name)
-            found |= {
-                f"{level}_{name}": figure.value,
-                f"{level}_{name}_low": figure.low,
-                f"{level}_{name}_high": figure.high,
-            }
-    return found | {"calibration_error": report.calibration.error_after}
+def _run(
+    study: Study, prepared: Prepared, order: Order, checkpoints: Path, say: Callable[[str], None]
+) -> Outcome:
+    if study.cascade:
+        return run_cascade(study, prepared, order.weights, checkpoints, say)
+    if study.first.split.kind == "folds":
+        return run_folds(study.first, prepared, order.weights, checkpoints, say)
+    return run_parts(study, prepared, order.weights, checkpoints, say)

@@ -6,11 +6,17 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from stream.errors import UsageError
-from train.table import Row, read_labels, read_table, refuse_unknown
+from stream.sources.discover import CLIP_SUFFIXES, STILL_SUFFIXES
+from stream.sources.open import open_source
+from stream.sources.regular import digest_file, open_regular
+from train.layout import PLAIN, Layout, read_rows
+from train.table import Row, read_labels, refuse_unknown
 
 _ONE_PERSON = re.compile(r"northumbria_0409_set\d+")
 
@@ -21,12 +27,13 @@ class Sample:
 
     Parameters
     ----------
-    uri : path of a still, or a ``phantom:`` address
+    uri : path of a still or clip, or a ``phantom:`` address
     index : frame number within the clip, 0 for a still
     label : class index
     group : person; frames of one group are never on both sides of a split
     fold : name of the part that it is tested in
     source : clip; frames of one source are averaged for the per-clip result
+    region : part of the body in small letters, empty when unknown
     """
 
     uri: str
@@ -35,29 +42,65 @@ class Sample:
     group: str
     fold: str
     source: str
+    region: str = ""
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a file of its own."""
+        return Path(self.uri).suffix.lower() in STILL_SUFFIXES
 
 
-def read_frames(path: Path, classes: Sequence[str]) -> list[Sample]:
-    """Read a table of stills with the columns file and label, and if given patient, source, fold.
+def read_frames(place: Path, classes: Sequence[str], layout: Layout = PLAIN) -> list[Sample]:
+    """Read labelled stills and clips from a table or folder.
+
+    A clip becomes `layout.frames_per_clip` evenly spaced samples, or fewer when it is shorter.
 
     Raises
     ------
     UsageError
-        C01 to C03 as in `train.table`, C02 also for a label that is not a class.
+        C01 to C03 as in `train.layout`, C02 also for a label that is not a class, C05 with the
+        counts when all samples are of one class.
+    SourceError
+        If a clip cannot be decoded.
     """
-    rows = read_table(path)
-    labels = read_labels(path.name, rows, classes)
-    refuse_unknown(path.name, rows, labels, classes)
-    return [
-        as_sample(row, label) for row, label in zip(rows, labels, strict=True) if label is not None
+    rows = read_rows(place, layout)
+    labels = read_labels(place.name, rows, classes)
+    refuse_unknown(place.name, rows, labels, classes)
+    samples = [
+        sample
+        for row, label in zip(rows, labels, strict=True)
+        if label is not None
+        for sample in frames_of(as_sample(row, label), layout.frames_per_clip)
     ]
+    if len({sample.label for sample in samples}) < 2:
+        remedy = "expected samples of two classes or more"
+        raise UsageError(place.name, count_table(samples, classes), remedy, fault="C05")
+    return samples
 
 
 def as_sample(row: Row, label: int) -> Sample:
-    """Return the sample of one table row."""
-    source = row.cells.get("source") or row.cells["file"]
-    fold = row.cells.get("fold", "")
-    return Sample(str(row.path), 0, label, group_of(row.cells), fold, source)
+    """Return the sample of one table row; its first frame when the row is a clip."""
+    cells = row.cells
+    source = cells.get("source") or cells["file"]
+    fold = cells.get("fold") or cells.get("split", "")
+    region = cells.get("region", "").lower()
+    return Sample(str(row.path), 0, label, group_of(cells), fold, source, region)
+
+
+def frames_of(sample: Sample, count: int) -> list[Sample]:
+    """Return a still as it is, and of a clip at most `count` evenly spaced samples.
+
+    Raises
+    ------
+    SourceError
+        If a clip cannot be decoded.
+    """
+    if Path(sample.uri).suffix.lower() not in CLIP_SUFFIXES:
+        return [sample]
+    with open_source(sample.uri, session="count") as source:
+        usable = [place for place, frame in enumerate(source) if frame.damage is None]
+    chosen = np.linspace(0, len(usable) - 1, count + 2).round().astype(int)[1:-1].tolist()
+    return [replace(sample, index=usable[place]) for place in sorted(set(chosen))]
 
 
 def group_of(cells: dict[str, str]) -> str:
@@ -93,8 +136,7 @@ def check_folds(name: str, samples: Sequence[Sample], classes: Sequence[str]) ->
         C05 with the counts when there are fewer than two folds, or a training part lacks a class.
     """
     folds = sorted({sample.fold for sample in samples})
-    counts = Counter((s.fold, classes[s.label]) for s in samples)
-    table = ", ".join(f"fold {fold} {label} {n}" for (fold, label), n in sorted(counts.items()))
+    table = count_table(samples, classes)
     if len(folds) < 2 or "" in folds:
         raise UsageError(
             name,
@@ -115,9 +157,70 @@ def check_folds(name: str, samples: Sequence[Sample], classes: Sequence[str]) ->
     return folds
 
 
+def count_table(samples: Sequence[Sample], classes: Sequence[str]) -> str:
+    """Return the number of samples of each class in each fold, in words."""
+    counts = Counter((s.fold, classes[s.label]) for s in samples)
+    told = [
+        f"fold {fold} {label} {n}" if fold else f"{label} {n}"
+        for (fold, label), n in sorted(counts.items())
+    ]
+    return ", ".join(told) or "no samples"
+
+
+def list_lines(samples: Sequence[Sample]) -> list[str]:
+    """Return one line per sample, sorted, without the folder that they lie in.
+
+    A line is source, name, index, label and group, divided by tabs; a still's line ends with the
+    sha256 of its bytes.
+
+    Raises
+    ------
+    SourceError
+        If a still cannot be read.
+    """
+    return sorted(map(list_line, samples))
+
+
+def list_line(sample: Sample) -> str:
+    """Return the line of one sample in `list_lines`."""
+    name = Path(sample.uri).name
+    line = f"{sample.source}\t{name}\t{sample.index}\t{sample.label}\t{sample.group}"
+    return f"{line}\t{digest_of(sample.uri)}" if sample.is_still else line
+
+
 def list_digest(samples: Sequence[Sample]) -> str:
-    """Return the sha256 of the sorted list of samples, without the folder they lie in."""
-    lines = sorted(
-        f"{s.source}\t{Path(s.uri).name}\t{s.index}\t{s.label}\t{s.group}" for s in samples
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    """Return the sha256 of the lines of the samples, joined by line ends."""
+    return hashlib.sha256("\n".join(list_lines(samples)).encode()).hexdigest()
+
+
+def digest_of(uri: str) -> str:
+    """Return the sha256 of a file's bytes in hexadecimal."""
+    with open_regular(uri) as file:
+        return digest_file(file)
+
+
+def regroup(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]) -> list[Sample]:
+    """Join the groups of samples that share a group, a source or a near copy, however indirectly.
+
+    Parameters
+    ----------
+    pairs : places in `samples` of two samples that show the same
+
+    Returns
+    -------
+    the samples; a joined group has the name of its smallest member
+    """
+    above: dict[str, str] = {}
+
+    def top(group: str) -> str:
+        while (higher := above.setdefault(group, group)) != group:
+            above[group] = group = above[higher]
+        return group
+
+    first_of: dict[str, str] = {}
+    links = [(s.group, first_of.setdefault(s.source, s.group)) for s in samples]
+    links += [(samples[a].group, samples[b].group) for a, b in pairs]
+    for one, other in links:
+        low, high = sorted((top(one), top(other)))
+        above[high] = low
+    return [replace(sample, group=top(sample.group)) for sample in samples]

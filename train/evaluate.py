@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.temperature import calibration_error, soften
-from engines.base import Engine, run_frames
-from engines.load import load_model
+from calib.temperature import soften
+from engines.base import Engine, EngineOutput, run_frames
+from engines.load import Model, load_model
 from engines.open import open_engine
 from engines.preprocess import to_model_input
 from stream.errors import SourceError
-from train.metrics import Figures, Scored, measure
-from train.report import INTERVALS, draw_classes, draw_table, write_file
+from train.layout import PLAIN, Layout
+from train.metrics import Figures, measure
+from train.scored import Scored
+from train.seen import Seen, find_seen
 from train.table import SHOWN
 from train.testset import Item, Truth, read_items, read_pictures
 
@@ -30,42 +32,92 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    banner : warning that figures are of training data, empty when none of them is
     model, model_digest, engine, data : what was run, on what
-    frames, clips : figures per frame and per clip
-    uncalibrated_error : calibration error per frame without the temperature
+    frames, clips, people : figures per frame, per clip and per person
+    seen : measured frames that are in the model's training list, None when that cannot be told
+    related : further frames of clips that are in it, None when that cannot be told
+    origin : how that is known, in words
     ignored : left out, by unknown label
     problems : what was wrong with inputs that were still used
     """
 
+    banner: str
     model: str
     model_digest: str
     engine: str
     data: list[str]
     frames: Figures
     clips: Figures
-    uncalibrated_error: float
+    people: Figures
+    seen: int | None
+    related: int | None
+    origin: str
     ignored: dict[str, int]
     problems: list[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model answered to the frames of a test set, in an order of their own.
+
+    Parameters
+    ----------
+    model, engine, data : what was run, on what
+    truths : N frames in rising order
+    scored : their probabilities with and without temperature, and truth
+    features : shape (N, D), pooled embedding
+    seen : which of them the model was trained on
+    ignored : labels of what was left out
+    problems : what was wrong with inputs
+    """
+
+    model: Model
+    engine: str
+    data: tuple[str, ...]
+    truths: tuple[Truth, ...]
+    scored: Scored
+    features: NDArray[np.float32]
+    seen: Seen
+    ignored: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
 class _Collected:
     """Answers and truths, grown clip by clip."""
 
-    logits: list[NDArray[np.float32]]
-    truths: list[Truth]
-    problems: list[str]
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    features: list[NDArray[np.float32]] = field(default_factory=list)
+    truths: list[Truth] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, found: EngineOutput) -> None:
+        self.logits.append(found.logits)
+        self.features.append(found.features)
 
 
 def evaluate_model(
     path: Path, data: Sequence[str], engine_name: str = "auto", ignore_unknown: bool = False
 ) -> Evaluation:
+    """Run a model over a labelled test set and measure it; see `ask_model`."""
+    return judge(ask_model(path, data, engine_name, ignore_unknown))
+
+
+def ask_model(
+    path: Path,
+    data: Sequence[str],
+    engine_name: str = "auto",
+    ignore_unknown: bool = False,
+    layout: Layout = PLAIN,
+) -> Answers:
     """Run a model over a labelled test set.
 
     Parameters
     ----------
-    data : tables, folders of class-named folders, or phantom addresses
+    data : tables, folders of labelled files, or phantom addresses
     ignore_unknown : leave out labels that the model does not know instead of refusing them
+    layout : how labels are written in the data
 
     Raises
     ------
@@ -77,82 +129,77 @@ def evaluate_model(
         If an input cannot be decoded.
     """
     model = load_model(path)
-    items, ignored = read_items(data, model.spec.classes, ignore_unknown)
+    items, ignored = read_items(data, model.spec.classes, ignore_unknown, layout)
     engine = open_engine(model, engine_name)
     try:
         found = _collect(engine, items)
     finally:
         engine.close()
-    logits = np.concatenate(found.logits)
-    raw, scored = (_score(soften(logits, t), found.truths) for t in (1.0, model.spec.temperature))
-    return Evaluation(
-        model=path.name,
-        model_digest=model.digest,
+    order = sorted(range(len(found.truths)), key=found.truths.__getitem__)
+    truths = tuple(found.truths[place] for place in order)
+    return Answers(
+        model=model,
         engine=str(engine.info),
-        data=list(data),
-        frames=measure(scored, model.spec.classes),
-        clips=measure(scored.by_clip(), model.spec.classes),
-        uncalibrated_error=calibration_error(raw.probs, raw.labels),
-        ignored=dict(Counter(ignored)),
-        problems=found.problems,
+        data=tuple(sorted(data)),
+        truths=truths,
+        scored=_score(model, np.concatenate(found.logits)[order], truths),
+        features=np.concatenate(found.features)[order],
+        seen=find_seen(path, model.spec.data_digest, truths),
+        ignored=tuple(ignored),
+        problems=tuple(sorted(found.problems)),
     )
 
 
-def draw_evaluation(found: Evaluation) -> str:
-    """Return the evaluation as Markdown."""
-    lines = [
-        f"# {found.model} on {', '.join(found.data)}",
-        "",
-        f"{found.engine}; model sha256 {found.model_digest}. {INTERVALS}",
-        "",
-        draw_table({"frames": found.frames, "clips": found.clips}),
-        "",
-        draw_classes({"frame": found.frames, "clip": found.clips}),
-        "",
-        f"Calibration error {found.uncalibrated_error:.3f} before, "
-        f"{found.frames.calibration_error:.3f} after temperature.",
-    ]
-    if found.ignored:
-        lines.append(
-            "Left out: "
-            + ", ".join(f"{count} {label}" for label, count in found.ignored.items())
-            + "."
-        )
-    return "\n".join(lines + found.problems) + "\n"
-
-
-def write_evaluation(found: Evaluation, folder: Path) -> None:
-    """Write evaluation.json and evaluation.md.
-
-    Raises
-    ------
-    StorageError
-        If the folder cannot be written.
-    """
-    write_file(
-        folder / "evaluation.json", msgspec.json.format(msgspec.json.encode(found), indent=2)
+def judge(answers: Answers) -> Evaluation:
+    """Return the figures of a model's answers."""
+    scored, seen, spec = answers.scored, answers.seen, answers.model.spec
+    frames, clips, people = (
+        measure(level, spec.classes, spec.positive_class)
+        for level in (scored, scored.by_clip(), scored.by_person())
     )
-    write_file(folder / "evaluation.md", draw_evaluation(found).encode())
+    return Evaluation(
+        banner=seen.banner,
+        model=answers.model.name,
+        model_digest=answers.model.digest,
+        engine=answers.engine,
+        data=list(answers.data),
+        frames=frames,
+        clips=clips,
+        people=people,
+        seen=None if seen.frames is None else sum(seen.frames),
+        related=seen.related,
+        origin=seen.origin,
+        ignored=dict(Counter(answers.ignored)),
+        problems=list(answers.problems),
+    )
 
 
 def _collect(engine: Engine, items: Iterable[Item]) -> _Collected:
-    found = _Collected([], [], [])
+    found = _Collected()
     spec = engine.model.spec
     waiting: list[NDArray[np.uint8]] = []
     for truth, pixels in read_pictures(items, spec.classes, found.problems):
         found.truths.append(truth)
         waiting.append(to_model_input(pixels, spec.input_wh, spec.fit))
         if len(waiting) == CHUNK:
-            found.logits.append(run_frames(engine, np.stack(waiting)).logits)
+            found.add(run_frames(engine, np.stack(waiting)))
             waiting.clear()
     if waiting:
-        found.logits.append(run_frames(engine, np.stack(waiting)).logits)
+        found.add(run_frames(engine, np.stack(waiting)))
     if not found.truths:
         problem = "no frame could be used: " + "; ".join(found.problems[:SHOWN])
         raise SourceError("test set", problem, "give readable labelled frames")
     return found
 
 
-def _score(probs: NDArray[np.float64], truths: Sequence[Truth]) -> Scored:
+def _score(model: Model, logits: NDArray[np.float32], truths: Sequence[Truth]) -> Scored:
+    """Return probabilities with and without temperature, with the truth of the frames."""
+    raw, probs = (
+        soften(logits, t)
+        if model.spec.activation == "softmax"
+        else 1 / (1 + np.exp(-np.asarray(logits, np.float64) / t))
+        for t in (1.0, model.spec.temperature)
+    )
     labels = np.array([truth.label for truth in truths], np.int64)
-    return Scored(probs, labels, tuple(t.group for t in truths), tuple(t.source for t in truths))
+    groups, sources = tuple(t.group for t in truths), tuple(t.source for t in truths)
+    return Scored(probs, labels, groups, sources, raw)

@@ -4,59 +4,51 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engines.base import Engine, run_frames
 from engines.errors import EngineError
 from engines.spec import METADATA_KEY, ModelSpec, encode_spec
-from train.models import Classifier, measure_texture
+from train.cascade import Cascade
+from train.models import Network
 
 OPSET = 20
 OUTPUT_NAMES = ("logits", "probs", "cam", "features")
+TOLERANCE = 1e-3
+"""Largest difference between engine and torch, relative to the largest value of the output."""
+
+Revealing = Network | Cascade
 
 
 class Deployed(nn.Module):
-    """A classifier behind the model contract.
-
-    The map of class c is ``(1 / (h w)) * sum_k W[c, k] A[k]``: its sum over the map plus the bias
-    is the logit, and it equals Grad-CAM without its relu.
+    """A network behind the model contract.
 
     Parameters
     ----------
     model : trained network
     temperature : divisor of the logits before the softmax
-
-    References
-    ----------
-    Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, section 2.
     """
 
-    def __init__(self, model: Classifier, temperature: float) -> None:
+    def __init__(self, model: Revealing, temperature: float) -> None:
         super().__init__()
-        self.model = model
-        self.temperature = temperature
-        self.register_buffer("map_weight", model.head.weight.detach().clone()[:, :, None, None])
+        self.model, self.temperature = model, temperature
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return logits (N, C), probs (N, C), cam (N, C, h, w), features (N, K + c).
-
-        The features are the pooled map, then the texture of the frozen stages.
+        """Return logits (N, C), probs (N, C), cam (N, C, h, w), features (N, D).
 
         Parameters
         ----------
         frames : shape (N, H, W, 3), uint8 RGB
         """
-        fine = self.model.stem(frames.permute(0, 3, 1, 2).float())
-        maps = self.model.tail(fine)
-        pooled = maps.mean((2, 3))
-        features = torch.cat([pooled, measure_texture(fine)], 1)
-        logits = self.model.head(pooled)
-        cam = nn.functional.conv2d(maps, self.map_weight / (maps.shape[2] * maps.shape[3]))
+        logits, cam, features = self.model.reveal(frames.permute(0, 3, 1, 2).float())
         return logits, torch.softmax(logits / self.temperature, 1), cam, features
 
 
-def export_model(model: Classifier, spec: ModelSpec, path: Path) -> None:
+def export_model(model: Revealing, spec: ModelSpec, path: Path) -> None:
     """Write `model` to `path` with `spec` in its metadata; the file appears whole or not at all.
 
     Raises
@@ -83,12 +75,54 @@ def export_model(model: Classifier, spec: ModelSpec, path: Path) -> None:
         )
     proto = program.model_proto
     _clean(proto)
+    _write(proto, spec, path)
+
+
+def stamp(path: Path, spec: ModelSpec) -> None:
+    """Put another spec into an exported model."""
+    proto = onnx.load(path)
+    del proto.metadata_props[:]
+    _write(proto, spec, path)
+
+
+def _write(proto: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
     proto.metadata_props.add(key=METADATA_KEY, value=encode_spec(spec))
     onnx.checker.check_model(proto)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(proto.SerializeToString(deterministic=True))
     partial.replace(path)
+
+
+@torch.no_grad()
+def check_parity(
+    model: Revealing, engine: Engine, frames: NDArray[np.uint8], temperature: float
+) -> dict[str, float]:
+    """Return how far an engine's outputs are from the network's, relative to the largest value.
+
+    Parameters
+    ----------
+    frames : shape (N, h, w, 3), uint8 RGB
+
+    Raises
+    ------
+    EngineError
+        If an output differs by more than the tolerance.
+    """
+    wanted = Deployed(model, temperature).eval()(torch.from_numpy(frames))
+    found = run_frames(engine, frames)
+    parity = {}
+    for name, reference in zip(OUTPUT_NAMES, wanted, strict=True):
+        theirs = reference.numpy()
+        gap = np.abs(getattr(found, name) - theirs).max()
+        parity[name] = float(gap / max(np.abs(theirs).max(), 1e-6))
+    if not all(value <= TOLERANCE for value in parity.values()):
+        raise EngineError(
+            engine.model.spec.name,
+            f"engine and torch differ: {parity}",
+            f"expected at most {TOLERANCE}; report this with the recipe",
+        )
+    return parity
 
 
 def _clean(proto: onnx.ModelProto) -> None:

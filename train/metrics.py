@@ -1,186 +1,184 @@
-"""Figures of a classifier, each headline with an interval that resamples people."""
+"""Figures of a classifier, each with an interval that resamples people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.temperature import calibration_error
+from train.scored import Scored
+from train.weighted import Cases, Floats, rank, weigh, weigh_calibration
 
 DRAWS = 2000
 LEVEL = 0.95
+MANY_UNDEFINED = DRAWS // 20
+CHUNK_CELLS = 1_000_000
+OVERALL = ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "brier")
+OF_CLASS = ("precision", "recall", "specificity", "f1", "auroc", "auprc")
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """A figure and its 95 % bootstrap interval."""
+class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A figure and its 95 % percentile bootstrap interval.
+
+    Parameters
+    ----------
+    undefined : draws that the interval leaves out because nothing defined the figure in them
+    """
 
     value: float
     low: float
     high: float
+    undefined: int = 0
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        few = f"; {self.undefined} of {DRAWS} draws undefined"
+        more = few if self.undefined > MANY_UNDEFINED else ""
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}{more})"
 
 
 class ClassFigures(msgspec.Struct, frozen=True):
-    """Figures of one class against the rest; None where nothing defines them."""
+    """Figures of one class against the rest; None where nothing defines them.
+
+    Parameters
+    ----------
+    count : predictions whose truth it is
+    recall : sensitivity, true positive rate
+    specificity : recall of the rest
+    auroc, auprc : areas under the ROC curve and (average precision) the precision-recall curve
+    """
 
     count: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    auroc: float | None
+    precision: Figure | None
+    recall: Figure | None
+    specificity: Figure | None
+    f1: Figure | None
+    auroc: Figure | None
+    auprc: Figure | None
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """All figures of one set of predictions.
+    """All figures of one set of predictions; formulas and their sources in `train.weighted`.
 
     Parameters
     ----------
     count, groups : predictions, and people behind them
+    positive : name of the class whose figures are the model's sensitivity and specificity, or empty
     accuracy, balanced_accuracy, macro_f1 : over the classes that occur
-    calibration_error : expected calibration error of `probs`
+    calibration_error, brier : of the probabilities; chance in a draw only adds to the first, so
+        its interval leans upwards
+    uncalibrated_error : calibration error without the temperature, None where that is not known
     per_class : by class name
     confusion : rows are the truth, columns the prediction
     """
 
     count: int
     groups: int
+    positive: str
     accuracy: Figure
     balanced_accuracy: Figure
     macro_f1: Figure
-    calibration_error: float
+    calibration_error: Figure
+    brier: Figure
+    uncalibrated_error: Figure | None
     per_class: dict[str, ClassFigures]
     confusion: list[list[int]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """Predictions with their truth.
+def measure(scored: Scored, classes: Sequence[str], positive: str = "", seed: int = 0) -> Figures:
+    """Return all figures of a set of predictions, whatever order they come in.
+
+    Intervals are percentiles over 2000 draws of people with replacement; all predictions of a
+    person are drawn together.
 
     Parameters
     ----------
-    probs : shape (N, C), calibrated
-    labels : shape (N,), class indices
-    groups : N names of people
-    sources : N names of clips
+    classes : names of the C classes
+    positive : the class that matters, if one does
+
+    References
+    ----------
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    Field and Welsh, "Bootstrapping clustered data", J. R. Statist. Soc. B 69, 2007.
     """
-
-    probs: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    groups: tuple[str, ...]
-    sources: tuple[str, ...]
-
-    def by_clip(self) -> Scored:
-        """Return one prediction per clip and label: the mean of its frames' probabilities."""
-        keys = list(zip(self.sources, self.labels.tolist(), self.groups, strict=True))
-        clips = sorted(set(keys))
-        place = {clip: number for number, clip in enumerate(clips)}
-        rows = np.array([place[key] for key in keys])
-        sums = np.zeros((len(clips), self.probs.shape[1]))
-        np.add.at(sums, rows, self.probs)
-        means = sums / np.bincount(rows)[:, None]
-        sources, labels, groups = zip(*clips, strict=True)
-        return Scored(means, np.array(labels, np.int64), groups, sources)
-
-    def where(self, chosen: NDArray[np.bool_]) -> Scored:
-        """Return the predictions that `chosen` (N,) marks."""
-        rows = np.flatnonzero(chosen)
-        return Scored(
-            self.probs[rows],
-            self.labels[rows],
-            tuple(self.groups[row] for row in rows),
-            tuple(self.sources[row] for row in rows),
-        )
-
-
-def measure(scored: Scored, classes: Sequence[str], seed: int = 0) -> Figures:
-    """Return all figures of a set of predictions."""
-    count = len(classes)
-    chosen = scored.probs.argmax(axis=1)
-    confusion = count_confusion(scored.labels, chosen, count)
-    drawn = _resample(scored, chosen, count, seed)
-    intervals = np.quantile(
-        np.stack([headline(c) for c in drawn]), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0
-    )
-    accuracy, balanced, f1 = (
-        Figure(*map(float, row)) for row in zip(headline(confusion), *intervals, strict=True)
-    )
+    ordered = scored.in_order()
+    names, people = np.unique(ordered.groups, return_inverse=True)
+    cases = Cases(ordered.probs, ordered.labels, people)
+    values = _weigh_both(cases, ordered.raw, np.ones((1, len(names))))
+    drawn = _draw(cases, ordered.raw, len(names), seed)
+    overall = {
+        name: _figure(values[name][0], drawn[name]) for name in values if name not in OF_CLASS
+    }
     return Figures(
-        count=len(chosen),
-        groups=len(set(scored.groups)),
-        accuracy=accuracy,
-        balanced_accuracy=balanced,
-        macro_f1=f1,
-        calibration_error=calibration_error(scored.probs, scored.labels),
+        count=len(people),
+        groups=len(names),
+        positive=positive,
+        **{name: overall[name] for name in OVERALL},
+        uncalibrated_error=overall.get("uncalibrated_error"),
         per_class={
-            name: _class_figures(scored, confusion, place) for place, name in enumerate(classes)
+            label: _class_figures(values, drawn, place, int((cases.labels == place).sum()))
+            for place, label in enumerate(classes)
         },
-        confusion=confusion.tolist(),
+        confusion=count_confusion(cases.labels, cases.chosen, len(classes)).tolist(),
     )
+
+
+def draw_people(people: int, rows: int, seed: int = 0) -> Iterator[Floats]:
+    """Yield how often each person is in each of 2000 draws, shape (B, P), some draws at a time.
+
+    Parameters
+    ----------
+    rows : numbers that the caller keeps per draw; bounds B, and with it the memory
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, CHUNK_CELLS // max(rows, people))
+    even = np.full(people, 1 / people)
+    for start in range(0, DRAWS, size):
+        yield rng.multinomial(people, even, min(size, DRAWS - start)).astype(np.float64)
 
 
 def count_confusion(
     labels: NDArray[np.int64], chosen: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
     """Return the (C, C) counts of truth (rows) against prediction (columns)."""
-    return (
-        np.bincount(labels * count + chosen, minlength=count * count)
-        .reshape(count, count)
-        .astype(np.int64)
-    )
+    cells = np.bincount(labels * count + chosen, minlength=count * count)
+    return cells.reshape(count, count).astype(np.int64)
 
 
-def headline(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return accuracy, balanced accuracy and macro F1 over the classes that occur in the truth."""
-    right, truth, said = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    there = truth > 0
-    recall = right[there] / truth[there]
-    f1 = 2 * right[there] / (truth[there] + said[there])
-    return np.array([right.sum() / truth.sum(), recall.mean(), f1.mean()])
+def _draw(cases: Cases, raw: Floats | None, people: int, seed: int) -> dict[str, Floats]:
+    """Return every figure in each of 2000 draws."""
+    drawn = draw_people(people, len(cases.labels), seed)
+    parts = [_weigh_both(cases, raw, times) for times in drawn]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _resample(
-    scored: Scored, chosen: NDArray[np.int64], count: int, seed: int
-) -> NDArray[np.int64]:
-    """Return the confusion counts of 2000 draws of people, with replacement, shape (B, C, C)."""
-    names = sorted(set(scored.groups))
-    place = {name: number for number, name in enumerate(names)}
-    group = np.array([place[name] for name in scored.groups])
-    cells = np.zeros((len(names), count * count), np.int64)
-    np.add.at(cells, (group, scored.labels * count + chosen), 1)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    return (times @ cells).reshape(DRAWS, count, count)
+def _weigh_both(cases: Cases, raw: Floats | None, times: Floats) -> dict[str, Floats]:
+    """Return the figures, and the calibration error of the raw probabilities if there are any."""
+    found = weigh(cases, times)
+    if raw is not None:
+        found["uncalibrated_error"] = weigh_calibration(replace(cases, probs=raw), times)
+    return found
 
 
-def _class_figures(scored: Scored, confusion: NDArray[np.int64], place: int) -> ClassFigures:
-    right, truth, said = (
-        int(v) for v in (confusion[place, place], confusion[place].sum(), confusion[:, place].sum())
-    )
-    return ClassFigures(
-        truth,
-        right / said if said else None,
-        right / truth if truth else None,
-        2 * right / (truth + said) if truth + said else None,
-        auroc(scored.probs[:, place], scored.labels == place),
-    )
+def _class_figures(
+    values: dict[str, Floats], drawn: dict[str, Floats], place: int, count: int
+) -> ClassFigures:
+    found = {name: _figure(values[name][0, place], drawn[name][:, place]) for name in OF_CLASS}
+    return ClassFigures(count=count, **found)
 
 
-def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Return the area under the ROC curve, None when one side is empty."""
-    from sklearn.metrics import roc_auc_score
-
-    if positive.all() or not positive.any():
+def _figure(value: np.float64, drawn: Floats) -> Figure | None:
+    """Return a figure with its interval over the draws (B,) that define it; None for NaN."""
+    if np.isnan(value):
         return None
-    return float(roc_auc_score(positive, scores))
+    defined = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Figure(float(value), float(low), float(high), len(drawn) - len(defined))
 
 
-def choose_threshold(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def choose_threshold(scores: Floats, positive: NDArray[np.bool_]) -> float:
     """Return the score with the largest Youden index, sensitivity + specificity - 1.
 
     The threshold lies half-way between that score and the next lower one; 0.5 when one side is
@@ -197,10 +195,8 @@ def choose_threshold(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
     """
     if positive.all() or not positive.any():
         return 0.5
-    levels = np.unique(scores)[::-1]
-    order = np.argsort(-scores, kind="stable")
-    ends = np.searchsorted(-scores[order], -levels, side="right")
-    hits, false = np.cumsum(positive[order])[ends - 1], np.cumsum(~positive[order])[ends - 1]
-    best = int(np.argmax(hits / positive.sum() - false / (~positive).sum()))
-    below = levels[best + 1] if best + 1 < len(levels) else 0.0
-    return float(np.clip((levels[best] + below) / 2, 1e-3, 1 - 1e-3))
+    ranking = rank(scores, positive)
+    hits, false = (counts[0] for counts in ranking.count(np.ones((1, len(scores)))))
+    best = int(np.argmax(hits / hits[-1] - false / false[-1]))
+    below = ranking.levels[best + 1] if best + 1 < len(hits) else 0.0
+    return float(np.clip((ranking.levels[best] + below) / 2, 1e-3, 1 - 1e-3))

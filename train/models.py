@@ -1,128 +1,224 @@
-"""Networks for training: MobileNetV2, global average pooling and a linear head."""
+"""Networks for training: a body and a head, and where the body's weights come from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+import safetensors.torch
 import timm
 import torch
 from torch import Tensor, nn
 
+from engines.spec import CamKind
 from stream.errors import UsageError
+from train.bodies import SMALL_CNN, Body, EarlyBody, build_body
+from train.heads import Head
+from train.recipe import Recipe
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-FROZEN_STAGES = 3
-"""Leading stages of MobileNetV2 that keep their ImageNet weights; they end at 1/8 of the side."""
-ALL_STAGES = 7
-MIDDLE_STAGES = 5
-"""Leading stages that end at 1/16 of the side."""
+RANDOM = "random"
+CLASSIFIERS = ("classifier", "fc", "head", "AuxLogits", "pre_logits")
+"""First parts of the names of tensors that belong to ImageNet's classes."""
 
 
-class Neck(nn.Module):
-    """Joins three stages of MobileNetV2 into one map at an eighth of the input side.
-
-    A map at a thirty-second (7 x 7 at 224 px) is coarser than a small finding: its peak then has
-    no cell that could hit. This adds 5 % of the network's work.
+class Network(nn.Module):
+    """A body and a head; what `stem` returns may be stored, the rest is trained.
 
     Parameters
     ----------
-    channels : of each stage, the finest first
-    width : channels of the joined map
-
-    References
-    ----------
-    Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, section 3.
+    body : the backbone
+    head : what follows it
     """
 
-    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+    def __init__(self, body: Body | EarlyBody, head: Head) -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(count, width, 1, bias=False) for count in channels)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in channels)
-        self.mix = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU6(),
-            nn.Conv2d(width, width, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU6(),
-        )
+        self.body, self.head = body, head
+        for part in body.fixed():
+            part.requires_grad_(False)
 
-    def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Return the joined map (N, width, h, w) at the size of the first stage."""
-        sides = [
-            norm(side(maps))
-            for side, norm, maps in zip(self.lateral, self.norms, stages, strict=True)
-        ]
-        joined = sides[-1]
-        for finer in reversed(sides[:-1]):
-            scale = finer.shape[-1] // joined.shape[-1]
-            joined = finer + nn.functional.interpolate(
-                joined, scale_factor=float(scale), mode="nearest"
-            )
-        return self.mix(nn.functional.relu6(joined))
-
-
-class Classifier(nn.Module):
-    """A MobileNetV2 whose pooled feature map goes through one linear layer.
-
-    The head is linear after the pooling, so the class activation map is exact.
-
-    Parameters
-    ----------
-    backbone : timm name, of the MobileNetV2 family
-    class_count : number of outputs
-    drop : dropout before the head while training
-    neck : channels of a finer feature map, 0 for the network's own last one
-    stages : stages of the backbone to use; fewer than its 7 end before its last convolution
-    """
-
-    def __init__(
-        self,
-        backbone: str,
-        class_count: int,
-        drop: float = 0.0,
-        neck: int = 0,
-        stages: int = ALL_STAGES,
-    ) -> None:
-        super().__init__()
-        self.stages = stages
-        self.body = timm.create_model(backbone, pretrained=False, num_classes=0, global_pool="")
-        channels = tuple(info["num_chs"] for info in self.body.feature_info)[-3:]
-        self.neck = Neck(channels, neck) if neck else None
-        self.drop = nn.Dropout(drop)
-        own = self.body.num_features
-        if stages < ALL_STAGES:
-            own = self.body.blocks[stages - 1][-1].bn3.num_features
-        self.head = nn.Linear(neck or own, class_count)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
-        self.register_buffer(
-            "mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255, persistent=False
-        )
-        self.register_buffer(
-            "std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255, persistent=False
-        )
+    def train(self, mode: bool = True) -> Network:
+        """Switch to training or inference; what is frozen stays as in inference."""
+        super().train(mode)
+        for part in self.body.fixed():
+            part.eval()
+        return self
 
     def stem(self, frames: Tensor) -> Tensor:
-        """Return what the frozen stages make of frames (N, 3, H, W) in 0..255."""
-        maps = self.body.bn1(self.body.conv_stem((frames - self.mean) / self.std))
-        return self.body.blocks[:FROZEN_STAGES](maps)
+        """Return what the frozen part makes of frames (N, 3, H, W), float in 0..255."""
+        return self.body.stem(frames)
 
-    def tail(self, fine: Tensor) -> Tensor:
-        """Return the last feature map (N, K, h, w) for the output of `stem`."""
-        if self.stages < ALL_STAGES:
-            return self.body.blocks[FROZEN_STAGES : self.stages](fine)
-        middle = self.body.blocks[FROZEN_STAGES:MIDDLE_STAGES](fine)
-        coarse = self.body.blocks[MIDDLE_STAGES:](middle)
-        if self.neck is None:
-            return self.body.bn2(self.body.conv_head(coarse))
-        return self.neck((fine, middle, coarse))
+    def tail(self, stored: Tensor) -> Tensor:
+        """Return the explained map A (N, K, h, w) of the output of `stem`."""
+        return self.head.maps(self.body.tail(stored))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return logits (N, C) of frames (N, 3, H, W), float in 0..255."""
-        return self.head(self.drop(self.tail(self.stem(frames)).mean((2, 3))))
+        return self.head.logits(self.tail(self.stem(frames)))
+
+    @property
+    def cam_kind(self) -> CamKind:
+        """Which kind of map `reveal` returns."""
+        return self.head.cam_kind
+
+    def reveal(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits (N, C), class maps (N, C, h, w) and features (N, D) of frames.
+
+        The features are the pooled map, then the texture of the frozen stages where it tells
+        pictures apart.
+        """
+        stored = self.stem(frames)
+        maps = self.tail(stored)
+        pooled = maps.mean((2, 3))
+        features = torch.cat([pooled, measure_texture(stored)], 1) if self.textured else pooled
+        return self.head.logits(maps), self.head.cam(maps), features
+
+    @property
+    def textured(self) -> bool:
+        """Whether the texture of the stem is among the features, for the gate."""
+        return self.body.textured
+
+
+def build_network(recipe: Recipe) -> Network:
+    """Return the network of a recipe with random weights, the same for the same seed.
+
+    Raises
+    ------
+    UsageError
+        If the input is too small for the network.
+    """
+    torch.manual_seed(recipe.seed)
+    body = build_body(recipe)
+    shape = map_shape(body, recipe.input_px)
+    smallest = recipe.head.max_pool + (0 if recipe.head.pad or not recipe.head.conv else 2)
+    if min(shape[1:]) < smallest:
+        raise UsageError(
+            f"{recipe.name} {recipe.variant}",
+            f"input of {recipe.input_px} px gives a map of {shape[1]} x {shape[2]}",
+            f"expected at least {smallest} x {smallest}; give a larger input_px",
+        )
+    names = recipe.regions if recipe.target == "region" else recipe.classes
+    count = len(names) * (len(recipe.regions) or 1 if recipe.target == "label" else 1)
+    return Network(
+        body,
+        Head(recipe.head, shape, count, recipe.positive, recipe.drop),
+    )
+
+
+@torch.no_grad()
+def map_shape(body: Body | EarlyBody, input_px: int) -> tuple[int, int, int]:
+    """Return channels, height and width of a body's map for square frames of a size."""
+    mode, device = body.training, next(body.parameters()).device
+    found = body.eval().tail(body.stem(torch.zeros(1, 3, input_px, input_px, device=device)))
+    body.train(mode)
+    channels, height, width = found.shape[1:]
+    return channels, height, width
+
+
+def count_parameters(network: nn.Module) -> tuple[int, int]:
+    """Return the number of trained and of all parameters, running statistics included."""
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    kept = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
+    return trained, sum(network.state_dict()[name].numel() for name in kept)
+
+
+def load_backbones(network: Network, recipe: Recipe, weights: Path | None) -> str:
+    """Fill the backbones with pretrained weights and say where they came from.
+
+    Parameters
+    ----------
+    weights : a state dictionary (.pth, or .safetensors with timm's names), a folder with one per
+        backbone named like it, the word ``random`` for none, or None to let timm fetch its own
+
+    Raises
+    ------
+    UsageError
+        If a file is missing or does not fit, or there is neither a file nor a connection.
+    """
+    if weights == Path(RANDOM):
+        return "random start: not pretrained"
+    named = [name for name in recipe.backbones if name != SMALL_CNN]
+    nets = [
+        net
+        for name, net in zip(recipe.backbones, network.body.nets(), strict=True)
+        if name != SMALL_CNN
+    ]
+    said = [_load(net, name, weights) for name, net in zip(named, nets, strict=True)]
+    return ", ".join(said) or "random start: the network has no pretrained part"
+
+
+def _load(net: nn.Module, name: str, weights: Path | None) -> str:
+    if weights is None:
+        return _load_from_timm(net, name)
+    path = _find(weights, name)
+    stored = (
+        safetensors.torch.load_file(path)
+        if path.suffix == ".safetensors"
+        else torch.load(path, map_location="cpu", weights_only=True)
+    )
+    fill(net, {k: v for k, v in stored.items() if not k.startswith(CLASSIFIERS)}, path.name, name)
+    return path.name
+
+
+def _find(weights: Path, name: str) -> Path:
+    found = [weights] if weights.is_file() else sorted(weights.glob(f"{name}.*"))
+    if not found:
+        raise UsageError(
+            str(weights), f"no weights for {name}", f"give --weights FILE, FOLDER or {RANDOM}"
+        )
+    return found[0]
+
+
+def fill(net: nn.Module, stored: dict[str, Tensor], subject: str, name: str) -> None:
+    """Put tensors into a network, by name or, from another library, by order.
+
+    Order is safe because every shape has to agree (torchvision's and timm's MobileNetV2 agree in
+    all 312).
+
+    Raises
+    ------
+    UsageError
+        If they do not fit.
+    """
+    wanted = net.state_dict()
+    values = list(stored.values())
+    if stored.keys() == wanted.keys():
+        values = [stored[key] for key in wanted]
+    if [value.shape for value in values] != [value.shape for value in wanted.values()]:
+        raise UsageError(
+            subject, f"{len(values)} tensors that do not fit {name}", "give weights of that network"
+        )
+    net.load_state_dict(dict(zip(wanted, values, strict=True)))
+
+
+def _load_from_timm(net: nn.Module, name: str) -> str:
+    try:
+        source = timm.create_model(name, pretrained=True, num_classes=0, global_pool="")
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            name,
+            "no pretrained weights: timm could not fetch its own",
+            f"give --weights FILE, or --weights {RANDOM} to start from nothing",
+        ) from error
+    wanted = set(net.state_dict())
+    fill(net, {k: v for k, v in source.state_dict().items() if k in wanted}, name, name)
+    return f"timm {name} {source.pretrained_cfg.get('tag', '')}".strip()
+
+
+@torch.no_grad()
+def settle_norms(network: Network, frames: Tensor) -> None:
+    """Give batch normalisation the statistics of some frames (N, 3, H, W) in 0..255.
+
+    A random start has none, so its values would grow from layer to layer until they overflow.
+    """
+    norms = [m for m in network.body.modules() if isinstance(m, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    network.body.tail(network.body.stem(frames))
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+    network.eval()
 
 
 def measure_texture(fine: Tensor) -> Tensor:
@@ -133,7 +229,7 @@ def measure_texture(fine: Tensor) -> Tensor:
 
     Parameters
     ----------
-    fine : shape (N, c, h, w), output of `Classifier.stem`
+    fine : shape (N, c, h, w), output of the stem of an `EarlyBody`
 
     Returns
     -------
@@ -141,46 +237,3 @@ def measure_texture(fine: Tensor) -> Tensor:
     """
     variance = (fine * fine).mean((2, 3)) - fine.mean((2, 3)).square()
     return variance.clamp_min(1e-6).sqrt()
-
-
-def load_backbone(model: Classifier, backbone: str, weights: Path | None) -> str:
-    """Fill the backbone with ImageNet weights and say where they came from.
-
-    A file may hold another library's names: tensors are then matched in order, which is safe
-    because every shape has to agree (torchvision's and timm's MobileNetV2 agree in all 312).
-
-    Parameters
-    ----------
-    weights : state dictionary file, or None to let timm fetch its own
-
-    Raises
-    ------
-    UsageError
-        If the file does not fit, or there is neither a file nor a connection.
-    """
-    if weights is None:
-        return _load_from_timm(model, backbone)
-    if not weights.is_file():
-        raise UsageError(str(weights), "no such weights file", "give --weights FILE")
-    stored = torch.load(weights, map_location="cpu", weights_only=True)
-    values = [value for name, value in stored.items() if not name.startswith("classifier")]
-    wanted = model.body.state_dict()
-    if [value.shape for value in values] != [value.shape for value in wanted.values()]:
-        raise UsageError(
-            weights.name,
-            f"{len(values)} tensors that do not fit {backbone}",
-            "give weights of that network",
-        )
-    model.body.load_state_dict(dict(zip(wanted, values, strict=True)))
-    return weights.name
-
-
-def _load_from_timm(model: Classifier, backbone: str) -> str:
-    try:
-        source = timm.create_model(backbone, pretrained=True, num_classes=0, global_pool="")
-    except (OSError, RuntimeError) as error:
-        raise UsageError(
-            backbone, "no pretrained weights: timm could not fetch its own", "give --weights FILE"
-        ) from error
-    model.body.load_state_dict(source.state_dict())
-    return f"timm {backbone} {source.pretrained_cfg.get('tag', '')}".strip()

@@ -1,40 +1,33 @@
-"""A whole training run: from a recipe and data to a fitted model and figures about it."""
+"""A whole training run: from prepared frames to a fitted model and what it says unseen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from calib.temperature import fit_temperature, soften
 from engines.spec import Gate
-from train.bank import Bank, build_bank, draw_weights
-from train.data import Sample, check_folds, training_part
-from train.fit import answer, fit
+from train.bank import build_bank
+from train.data import Sample
+from train.export import Revealing
 from train.gate import build_gate, read_textures, summarise
-from train.generated import FIRST_SEEDS, draw_part, other_inputs
-from train.loader import load_inputs
-from train.metrics import Scored
-from train.models import Classifier
+from train.generated import FIRST_SEEDS, other_inputs
+from train.metrics import Figures, Scored, measure
+from train.models import Network
+from train.prepare import Prepared, Say
 from train.recipe import PhantomSet, Recipe
 from train.reference import Held, Reference, build_reference
+from train.split import TEST, VALIDATION
+from train.study import Study
+from train.trial import Trial, run_trial
 
-Say = Callable[[str], None]
-
-FOLDS_RULE = (
-    "Each published fold is tested by a model trained on the others without any frame of a person "
-    "who is in the tested fold. Temperatures for these figures are fitted on the other folds' "
-    "held-out frames. "
-    "The recipe's settings were chosen on these same folds."
-)
-PARTS_RULE = (
-    "Generated clips; training, validation and test use different seeds. "
-    "Figures are of the test seeds. A clip whose finding comes and goes counts once per label."
-)
+History = list[dict[str, float | str]]
+"""One row per epoch of every training, with the training's name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,164 +36,131 @@ class Outcome:
 
     Parameters
     ----------
-    model : trained on everything that may be trained on
+    model : to be exported
+    recipe : of the variant that it is
+    weights : where its backbone's weights came from
     reference : what is written into its spec
-    tested, raw : the same held-out predictions with and without temperature
-    parts : N names of folds
+    held : predictions of networks that did not train on their frames, with their truth
+    places : M places of those frames among the prepared ones
+    features : shape (M, D), what enters the last layer
     trained_on : samples of the training list
-    split : how frames were held out, in words
-    left_out : per fold, frames kept out to keep people apart
+    history : rows of every epoch of every training
+    left_out : frames kept out to keep people apart, by fold
+    said : logits of held-out frames by part, where there are parts
+    compared : validation and test figures of every variant
+    trials : the variants
     """
 
-    model: Classifier
+    model: Revealing
+    recipe: Recipe
+    weights: str
     reference: Reference
-    tested: Scored
-    raw: Scored
-    parts: tuple[str, ...]
+    held: Scored
+    places: NDArray[np.int64]
+    features: NDArray[np.float32]
     trained_on: tuple[Sample, ...]
-    split: str
+    history: History
     left_out: dict[str, int]
+    said: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    compared: dict[str, tuple[Figures, Figures]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
 
 
-def run_folds(start: Classifier, samples: Sequence[Sample], recipe: Recipe, say: Say) -> Outcome:
-    """Cross-validate over the folds of a table, then train on all of it.
-
-    Raises
-    ------
-    UsageError
-        C05 when the folds cannot be cross-validated.
-    """
-    folds = check_folds(recipe.name, samples, recipe.classes)
-    labels = np.array([sample.label for sample in samples])
-    inputs = load_inputs(samples, (recipe.input_px, recipe.input_px), recipe.fit)
-    bank = build_bank(start, inputs, labels.tolist(), recipe)
-    say(f"{len(samples)} frames stored as {recipe.views} views each")
-    split = _Split(samples, folds)
-    held = _hold_out(start, split, bank, recipe, say)
-    say("all folds: training the final model")
-    model = _train(start, samples, range(len(samples)), bank, recipe, say)
-    gate = build_gate(
-        summarise(read_textures(bank.views)),
-        split.distances(bank),
-        model.head.in_features,
-        held.where,
-    )
-    reference = build_reference(held, recipe.classes.index(recipe.positive_class), gate)
-    parts = np.array([sample.fold for sample in samples])
-    probs = np.empty(held.logits.shape, np.float64)
-    for fold in folds:
-        here = parts == fold
-        probs[here] = soften(held.logits[here], fit_temperature(held.logits[~here], labels[~here]))
-    tested, raw = (score(p, samples) for p in (probs, soften(held.logits, 1.0)))
-    left_out = {
-        fold: len(samples) - len(split.training(fold)) - len(split.tested(fold)) for fold in folds
-    }
+def run_parts(
+    study: Study, prepared: Prepared, weights: Path | None, folder: Path, say: Say
+) -> Outcome:
+    """Train every variant, keep the one with the best validation figures, test them all."""
+    trials = [
+        run_trial(recipe, prepared, weights, folder / name, say)
+        for name, recipe in study.variants.items()
+    ]
+    compared = {trial.recipe.variant: compare(trial, prepared) for trial in trials}
+    best = max(trials, key=lambda trial: compared[trial.recipe.variant][0].balanced_accuracy.value)
+    recipe = best.recipe
+    say(f"best on validation: {recipe.variant}")
+    held = hold(best, prepared, VALIDATION)
+    gate = _gate(best, prepared) if best.network.textured else None
+    reference = build_reference(held, recipe.positive, gate)
     return Outcome(
-        model, reference, tested, raw, tuple(parts.tolist()), tuple(samples), FOLDS_RULE, left_out
+        model=best.network,
+        recipe=recipe,
+        weights=best.weights,
+        reference=reference,
+        held=score_part(prepared, TEST, best.said[TEST].logits, reference.temperature),
+        places=prepared.places(TEST),
+        features=best.said[TEST].features,
+        trained_on=tuple(prepared.samples[place] for place in prepared.places("train")),
+        history=[row for trial in trials for row in named(trial.history, trial.recipe.variant)],
+        left_out=prepared.left_out,
+        said={part: answers.logits for part, answers in best.said.items()},
+        compared=compared,
+        trials=tuple(trials),
     )
 
 
-def run_parts(start: Classifier, phantom: PhantomSet, recipe: Recipe, say: Say) -> Outcome:
-    """Train on one part of the generated clips, fit on the second, test on the third."""
-    parts = {name: draw_part(recipe, phantom, name) for name in FIRST_SEEDS}
-    say(", ".join(f"{len(part.samples)} {name} frames" for name, part in parts.items()))
-    train, validation, test = parts.values()
-    bank = build_bank(start, train.inputs, [s.label for s in train.samples], recipe, train.masks)
-    model = _train(start, train.samples, range(len(train.samples)), bank, recipe, say)
-    held_views, test_views = (
-        _store(start, part.inputs, recipe, views=1) for part in (validation, test)
-    )
-    found = answer(model, held_views[:, 0])
-    labels = np.array([s.label for s in validation.samples])
-    held = Held(
-        found.logits, found.peaks, labels, f"{phantom.validation} generated validation clips"
-    )
-    gate = _phantom_gate(start, phantom, recipe, bank.views, held_views)
-    reference = build_reference(
-        held, recipe.classes.index(recipe.positive_class), gate(model.head.in_features)
-    )
-    logits = answer(model, test_views[:, 0]).logits
-    tested, raw = (score(soften(logits, t), test.samples) for t in (reference.temperature, 1.0))
-    return Outcome(
-        model, reference, tested, raw, ("test",) * len(logits), train.samples, PARTS_RULE, {}
-    )
-
-
-def score(probs: NDArray[np.float64], samples: Sequence[Sample]) -> Scored:
+def score(
+    probs: NDArray[np.float64], samples: Sequence[Sample], raw: NDArray[np.float64] | None = None
+) -> Scored:
     """Return predictions with the truth of their samples."""
     labels = np.array([sample.label for sample in samples])
-    return Scored(probs, labels, tuple(s.group for s in samples), tuple(s.source for s in samples))
+    groups, sources = (tuple(getattr(s, k) for s in samples) for k in ("group", "source"))
+    return Scored(probs, labels, groups, sources, raw)
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """Which frames are trained on and tested in each fold, as places in `samples`."""
-
-    samples: Sequence[Sample]
-    folds: Sequence[str]
-
-    def tested(self, fold: str) -> list[int]:
-        return [place for place, sample in enumerate(self.samples) if sample.fold == fold]
-
-    def training(self, fold: str) -> list[int]:
-        allowed = set(training_part(self.samples, fold))
-        return [place for place, sample in enumerate(self.samples) if sample in allowed]
-
-    def distances(self, bank: Bank) -> NDArray[np.float64]:
-        """Return the distance of each frame to what is trained on when it is tested, (M,)."""
-        found = np.empty(len(self.samples))
-        for fold in self.folds:
-            seen = summarise(read_textures(bank.views[self.training(fold)]))
-            tested = self.tested(fold)
-            found[tested] = seen.distance(read_textures(bank.views[tested, 0]))
-        return found
+def score_part(
+    prepared: Prepared, part: str, logits: NDArray[np.float32], temperature: float
+) -> Scored:
+    """Return the predictions for a part with their truth, with and without temperature."""
+    chosen = [prepared.samples[place] for place in prepared.places(part)]
+    return score(soften(logits, temperature), chosen, soften(logits, 1.0))
 
 
-def _hold_out(start: Classifier, split: _Split, bank: Bank, recipe: Recipe, say: Say) -> Held:
-    """Test each fold by a model that saw nobody of it."""
-    shape = (len(split.samples), len(recipe.classes))
-    logits, peaks = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    for fold in split.folds:
-        places, tested = split.training(fold), split.tested(fold)
-        say(f"fold {fold}: {len(places)} frames to train, {len(tested)} to test")
-        model = _train(start, split.samples, places, bank, recipe, say)
-        found = answer(model, bank.views[tested, 0])
-        logits[tested], peaks[tested] = found.logits, found.peaks
-    labels = np.array([sample.label for sample in split.samples])
-    return Held(logits, peaks, labels, "out-of-fold frames")
+def hold(trial: Trial, prepared: Prepared, part: str) -> Held:
+    """Return what a variant says about a part, for fitting its reference."""
+    said, labels = trial.said[part], prepared.labels[prepared.places(part)]
+    return Held(said.logits, said.peaks, labels, f"{len(labels)} {part} frames")
 
 
-def _train(
-    start: Classifier,
-    samples: Sequence[Sample],
-    places: Sequence[int],
-    bank: Bank,
-    recipe: Recipe,
-    say: Say,
-) -> Classifier:
-    chosen = [samples[place] for place in places]
-    weights = draw_weights([s.label for s in chosen], [s.source for s in chosen])
-    return fit(start, bank.part(places, weights), recipe, say)
-
-
-def _store(start: Classifier, inputs: NDArray[np.uint8], recipe: Recipe, views: int) -> Tensor:
-    """Return stored views (M, V, c, h, w) of frames that are not trained on."""
-    plain = msgspec.structs.replace(recipe, views=views)
-    return build_bank(start, inputs, [0] * len(inputs), plain).views
-
-
-def _phantom_gate(
-    start: Classifier, phantom: PhantomSet, recipe: Recipe, seen: Tensor, held: Tensor
-) -> Callable[[int], Gate]:
-    """Return what builds the gate; the other organs keep it from being narrow."""
-    clips = phantom.validation
-    known, novel = (
-        other_inputs(recipe, phantom.others, clips, FIRST_SEEDS[name])
-        for name in ("train", "validation")
+def compare(trial: Trial, prepared: Prepared) -> tuple[Figures, Figures]:
+    """Return validation and test figures of a variant, tempered on the validation part."""
+    positive = trial.recipe.positive_class if trial.recipe.target == "label" else ""
+    chosen, tested = (
+        measure(score_trial(trial, prepared, part), trial.names, positive)
+        for part in (VALIDATION, TEST)
     )
-    textures = [read_textures(seen), read_textures(_store(start, known, recipe, recipe.views))]
+    return chosen, tested
+
+
+def score_trial(trial: Trial, prepared: Prepared, part: str) -> Scored:
+    """Return a variant's predictions for a part, tempered on the validation part."""
+    temperature = fit_temperature(trial.said[VALIDATION].logits, trial.truth[VALIDATION])
+    scored = score_part(prepared, part, trial.said[part].logits, temperature)
+    return replace(scored, labels=trial.truth[part])
+
+
+def named(history: Sequence[dict[str, float]], run: str) -> History:
+    """Return the rows of a history with the training they belong to."""
+    return [{"run": run, **row} for row in history]
+
+
+def _gate(best: Trial, prepared: Prepared) -> Gate:
+    """Return the gate of a variant; other organs keep a generated one from being narrow."""
+    recipe, seen = best.recipe, best.bank.views
+    held = best.banks[VALIDATION].views
+    where = f"{len(held)} validation frames"
+    textures, unseen = [read_textures(seen)], [read_textures(held)]
+    if recipe.phantom:
+        others = [_others(best.network, recipe, recipe.phantom, part) for part in FIRST_SEEDS]
+        textures.append(read_textures(others[0]))
+        unseen.append(read_textures(others[1]))
+        organs = ", ".join((recipe.phantom.organ, *recipe.phantom.others))
+        where = f"held-out generated frames of {organs}"
     statistics = summarise(np.concatenate(textures))
-    unseen = [read_textures(held), read_textures(_store(start, novel, recipe, 1))]
-    where = f"held-out generated frames of {phantom.organ}, {', '.join(phantom.others)}"
     distances = statistics.distance(np.concatenate(unseen))
-    return lambda pooled: build_gate(statistics, distances, pooled, where)
+    return build_gate(statistics, distances, best.network.head.channels, where)
+
+
+def _others(start: Network, recipe: Recipe, phantom: PhantomSet, part: str) -> NDArray[np.float16]:
+    inputs = other_inputs(recipe, phantom.others, phantom.validation, FIRST_SEEDS[part])
+    plain = recipe if part == "train" else msgspec.structs.replace(recipe, views=1)
+    return build_bank(start, inputs, [0] * len(inputs), plain).views

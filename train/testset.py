@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from engines.pixels import Pixels
 from stream.errors import SourceError, UsageError
-from stream.sources.discover import CLIP_SUFFIXES, PHANTOM, STILL_SUFFIXES, natural_key
+from stream.sources.discover import PHANTOM, STILL_SUFFIXES
 from stream.sources.open import open_source
 from stream.sources.phantom import PhantomScene, parse_phantom
-from train.data import as_sample
+from train.data import as_sample, digest_of
+from train.layout import PLAIN, Layout, read_rows
 from train.loader import read_still
-from train.table import read_labels, read_table, refuse_unknown
+from train.table import read_labels, refuse_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +35,35 @@ class Item:
     source: str
 
 
-class Truth(NamedTuple):
-    """What one frame shows: class index, person, clip."""
+@dataclass(frozen=True, slots=True, order=True)
+class Truth:
+    """What one frame is and shows.
 
-    label: int
-    group: str
+    Parameters
+    ----------
+    source, name, index : clip, file and place in the file
+    group : person
+    label : class index
+    digest : sha256 of a still's bytes, empty for frames of clips
+    """
+
     source: str
+    name: str
+    index: int
+    group: str
+    label: int
+    digest: str = ""
 
 
 def read_items(
-    data: Sequence[str], classes: Sequence[str], ignore_unknown: bool
+    data: Sequence[str], classes: Sequence[str], ignore_unknown: bool, layout: Layout = PLAIN
 ) -> tuple[list[Item], list[str]]:
-    """Return the items of all test sets, and the labels of what was ignored.
+    """Return the items of all test sets, in one order, and the labels of what was ignored.
 
     Raises
     ------
     UsageError
-        C01 to C03 as in `train.table`; C05 when nothing is left.
+        C01 to C03 as in `train.layout`; C05 when nothing is left.
     """
     items: list[Item] = []
     ignored: list[str] = []
@@ -60,15 +71,14 @@ def read_items(
         if entry.startswith(PHANTOM):
             items.append(_phantom_item(entry, classes))
             continue
-        read = _read_folder if Path(entry).is_dir() else _read_csv
-        found, unknown = read(Path(entry), classes, ignore_unknown)
+        found, unknown = _read_labelled(Path(entry), classes, ignore_unknown, layout)
         items += found
         ignored += unknown
     if not items:
         raise UsageError(
             ", ".join(data), "nothing to measure", f"classes are {', '.join(classes)}", fault="C05"
         )
-    return items, ignored
+    return sorted(items, key=lambda item: (item.source, item.uri)), sorted(ignored)
 
 
 def read_pictures(
@@ -88,12 +98,14 @@ def _pictures(
     if item.label is None:
         yield from _phantom_pictures(item, classes)
         return
-    truth = Truth(item.label, item.group, item.source)
+    truth = Truth(item.source, Path(item.uri).name, 0, item.group, item.label)
     if Path(item.uri).suffix.lower() in STILL_SUFFIXES:
-        yield truth, read_still(Path(item.uri))
+        yield replace(truth, digest=digest_of(item.uri)), read_still(Path(item.uri))
         return
     with open_source(item.uri, session="evaluate") as source:
-        yield from ((truth, frame.pixels) for frame in source if frame.damage is None)
+        for index, frame in enumerate(source):
+            if frame.damage is None:
+                yield replace(truth, index=index), frame.pixels
         problems += [f"{source.info.name}: {problem.text}" for problem in source.problems]
 
 
@@ -103,7 +115,7 @@ def _phantom_pictures(item: Item, classes: Sequence[str]) -> Iterator[tuple[Trut
     for index in range(spec.frame_count):
         image, mask = scene.frame(index)
         label = classes.index(spec.finding) if mask.any() else 0
-        yield Truth(label, item.group, f"{item.source} {classes[label]}"), Pixels((image,))
+        yield Truth(item.source, item.uri, index, item.group, label), Pixels((image,))
 
 
 def _phantom_item(uri: str, classes: Sequence[str]) -> Item:
@@ -115,13 +127,13 @@ def _phantom_item(uri: str, classes: Sequence[str]) -> Item:
     return Item(spec.uri, None, f"seed {spec.seed}", spec.uri)
 
 
-def _read_csv(
-    path: Path, classes: Sequence[str], ignore_unknown: bool
+def _read_labelled(
+    place: Path, classes: Sequence[str], ignore_unknown: bool, layout: Layout
 ) -> tuple[list[Item], list[str]]:
-    rows = read_table(path)
-    labels = read_labels(path.name, rows, classes)
+    rows = read_rows(place, layout)
+    labels = read_labels(place.name, rows, classes)
     if not ignore_unknown:
-        refuse_unknown(path.name, rows, labels, classes)
+        refuse_unknown(place.name, rows, labels, classes)
     items, ignored = [], []
     for row, label in zip(rows, labels, strict=True):
         if label is None:
@@ -130,34 +142,3 @@ def _read_csv(
         sample = as_sample(row, label)
         items.append(Item(sample.uri, label, sample.group, sample.source))
     return items, ignored
-
-
-def _read_folder(
-    root: Path, classes: Sequence[str], ignore_unknown: bool
-) -> tuple[list[Item], list[str]]:
-    folders = sorted(
-        path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    unknown = [folder.name for folder in folders if folder.name not in classes]
-    if unknown and not ignore_unknown:
-        raise UsageError(
-            str(root),
-            f"folders {', '.join(unknown)}",
-            f"name sub-folders {', '.join(classes)}",
-            fault="C02",
-        )
-    known = [folder for folder in folders if folder.name in classes]
-    items = [item for folder in known for item in _below(folder, classes.index(folder.name))]
-    return items, [name for name in unknown for _ in _below(root / name, 0)]
-
-
-def _below(folder: Path, label: int) -> Iterator[Item]:
-    """Yield clips and stills; stills in a folder of their own below `folder` are one clip."""
-    for place, names, files in os.walk(folder):
-        names.sort(key=natural_key)
-        for name in sorted(files, key=natural_key):
-            path, suffix = Path(place) / name, Path(name).suffix.lower()
-            if suffix in STILL_SUFFIXES | CLIP_SUFFIXES and not name.startswith("."):
-                shared = suffix in STILL_SUFFIXES and Path(place) != folder
-                source = str(place) if shared else str(path)
-                yield Item(str(path), label, source, source)
