@@ -19,13 +19,13 @@ import torch
 
 from benchmarks.machine import describe_machine
 from stream import console
-from train.bank import build_bank
-from train.fit import fit
-from train.models import build_network
-from train.ranks import fast_device
+from train.fitting.bank import build_bank
+from train.fitting.fit import fit
+from train.fitting.ranks import fast_device
+from train.fitting.task import Reporting, Task, TrainingData
+from train.fitting.trained import set_modes
+from train.nets.models import build_network
 from train.recipe import Recipe
-from train.task import Reporting, Task, TrainingData
-from train.trained import set_modes
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
 FRAMES = 128

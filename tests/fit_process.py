@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from tests.networks import make_recipe
-from train.bank import build_bank
-from train.checkpoint import read_plain
-from train.fit import LAST, TrainingData, answer, fit
-from train.models import build_network
+from train.fitting.bank import build_bank
+from train.fitting.checkpoint import read_plain
+from train.fitting.fit import LAST, TrainingData, answer, fit
+from train.fitting.task import RECORD
+from train.fitting.trained import read_weights, trained_names
+from train.nets.models import build_network
 from train.recipe import HeadPlan, Stop
-from train.task import RECORD
-from train.trained import read_weights, trained_names
 
 EVERYTHING = {
     "backbones": ("mobilenetv2_100",),

@@ -2,7 +2,7 @@
 
 import torch
 
-from train.models import Network, build_network
+from train.nets.models import Network, build_network
 from train.recipe import HeadPlan, Recipe
 
 HEADS = {

@@ -29,9 +29,9 @@ ONLY_IN = {
     "lightning": ("train/",),
     "captum": ("train/attribution/",),
     "matplotlib": ("train/figures/", "train/attribution/"),
-    "openpyxl": ("train/sheet.py", "train/predictions.py"),
-    "reportlab": ("train/paper.py",),
-    "safetensors": ("train/checkpoint.py", "train/models.py"),
+    "openpyxl": ("train/data/sheet.py", "train/scoring/predictions.py"),
+    "reportlab": ("train/runs/paper.py",),
+    "safetensors": ("train/fitting/checkpoint.py", "train/nets/models.py"),
     "skimage": ("train/attribution/",),
     "tensorrt": ("engines/trt.py",),
     "pycuda": ("engines/trt.py",),
@@ -107,6 +107,7 @@ def test_the_command_line_loads_nothing_heavy():
 
 
 def test_evaluation_works_without_torch():
-    program = "import sys; sys.modules['torch'] = None; import train.evaluate, train.pointing"
+    modules = "train.scoring.evaluate, train.scoring.pointing"
+    program = f"import sys; sys.modules['torch'] = None; import {modules}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

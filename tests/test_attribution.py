@@ -16,9 +16,9 @@ from tests.pictures import speckle
 from train.attribution.maps import Attribution
 from train.attribution.methods import METHODS, explain
 from train.attribution.question import to_frames
-from train.cascade import Cascade
-from train.heads import Head
-from train.models import Network
+from train.nets.cascade import Cascade
+from train.nets.heads import Head
+from train.nets.models import Network
 from train.recipe import HeadPlan
 
 SIDE = 32

@@ -101,7 +101,8 @@ def test_gradient_plots_name_the_missing_method(tmp_path):
 
 
 def test_pictures_work_without_torch():
-    program = "import sys; sys.modules['torch'] = None; import train.attribution.sheet, train.paper"
+    modules = "train.attribution.sheet, train.runs.paper"
+    program = f"import sys; sys.modules['torch'] = None; import {modules}"
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from stream.errors import StorageError
 from tests.clips import write_clip
 from tests.pictures import speckle, write_picture
 from train.audit import Audit, audit_rows, write_audit
-from train.layout import Layout, read_rows
+from train.data.layout import Layout, read_rows
 
 PCOS, POCUS = Path("../shared/data/pcos_pcosgen"), Path("../shared/data/pocus_lung")
 NAMES = ("a.png", "copy.png", "near.jpg", "b.png", "black.png", "c.png", "broken.png")

@@ -12,8 +12,8 @@ from train.audit.hidden import estimate_hidden, share_with_copy
 from train.audit.polarity import compare_senses
 from train.audit.shots import Glance, Shots
 from train.audit.text import find_text
-from train.data import Sample
-from train.table import Row
+from train.data.samples import Sample
+from train.data.table import Row
 
 
 def scan(organ="kidney"):

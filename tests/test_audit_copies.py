@@ -12,7 +12,7 @@ from tests.clips import write_clip
 from tests.pictures import speckle, write_picture
 from train.audit import Copy, find_copies
 from train.audit.copies import KEPT, NEAR, detail_of, pair_copies
-from train.data import Sample, read_frames
+from train.data.samples import Sample, read_frames
 
 POCUS = Path("../shared/data/pocus_lung")
 CLASSES = ("covid", "pneumonia", "regular")

@@ -4,7 +4,7 @@ import pytest
 
 from stream.errors import UsageError
 from train.audit import Copy, Leak, find_leaks, refuse_leaks
-from train.data import Sample
+from train.data.samples import Sample
 
 
 def sample(name, fold, group, source):

@@ -13,10 +13,10 @@ import pytest
 
 from stream.errors import SourceError, UsageError
 from tests.tiny_model import save_tiny
-from train import evaluation
-from train.evaluate import Evaluation, ask_model, evaluate_model, judge
-from train.evaluation import claim_folder, draw_evaluation, write_evaluation
-from train.layout import Layout
+from train.data.layout import Layout
+from train.scoring import evaluation
+from train.scoring.evaluate import Evaluation, ask_model, evaluate_model, judge
+from train.scoring.evaluation import claim_folder, draw_evaluation, write_evaluation
 
 VIDEO = Path("../shared/data/pocus_lung/videos/convex/Pneu_liftl_pneu_case3_clip3.mp4")
 COLOURS_BGR = {"red": (40, 20, 220), "blue": (220, 20, 40)}
@@ -165,7 +165,8 @@ def test_table_shows_every_level_and_marks_the_positive_class(model, table):
 
 
 def test_evaluate_and_pointing_import_no_torch():
-    modules = "train.evaluate, train.evaluation, train.figures.standard, train.pointing, train.cli"
+    scoring = ", ".join(f"train.scoring.{name}" for name in ("evaluate", "evaluation", "pointing"))
+    modules = f"{scoring}, train.figures.standard, train.cli"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

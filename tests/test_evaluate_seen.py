@@ -8,11 +8,11 @@ import pytest
 
 from stream.sources.phantom import parse_phantom
 from tests.tiny_model import save_tiny
-from train.data import Sample, list_lines
-from train.evaluate import ask_model, evaluate_model, judge
-from train.evaluation import draw_evaluation, write_evaluation
-from train.seen import LIST_NAME, find_seen
-from train.testset import Truth
+from train.data.samples import Sample, list_lines
+from train.data.seen import LIST_NAME, find_seen
+from train.data.testset import Truth
+from train.scoring.evaluate import ask_model, evaluate_model, judge
+from train.scoring.evaluation import draw_evaluation, write_evaluation
 
 
 def write_still(path, grey):

@@ -15,8 +15,8 @@ from engines.load import load_model
 from engines.open import open_engine
 from tests.networks import HEADS, make_network
 from tests.tiny_model import SPEC
-from train.cascade import Cascade, pick
-from train.export import OUTPUT_NAMES, Deployed, check_parity, export_model, stamp
+from train.nets.cascade import Cascade, pick
+from train.nets.export import OUTPUT_NAMES, Deployed, check_parity, export_model, stamp
 
 MOBILENET = ("mobilenetv2_100",)
 REGIONS = ("elbow", "wrist")

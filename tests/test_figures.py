@@ -14,8 +14,8 @@ from train.figures.learning import draw_learning, series
 from train.figures.maps import draw_maps
 from train.figures.reliability import bin_confidence
 from train.figures.standard import draw_all
-from train.metrics import Figure
-from train.scored import Scored
+from train.scoring.metrics import Figure
+from train.scoring.scored import Scored
 
 SMALL = Caption("drawn numbers", dpi=50)
 HISTORY = [{"epoch": e, "train_loss": 1 / (e + 1), "val_loss": 0.5, "val_f1": 0.7} for e in (0, 1)]

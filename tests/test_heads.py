@@ -5,7 +5,7 @@ import torch
 from captum.attr import LayerGradCam
 
 from tests.networks import HEADS
-from train.heads import Head, Moments
+from train.nets.heads import Head, Moments
 
 
 def make_head(name, positive=1):

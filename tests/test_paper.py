@@ -9,8 +9,8 @@ import pytest
 
 from stream.errors import UsageError
 from tests.pictures import speckle
-from train.metrics import Figure
-from train.paper import NOT_A_DEVICE, Paper, Picture, Result, write_paper
+from train.runs.paper import NOT_A_DEVICE, Paper, Picture, Result, write_paper
+from train.scoring.metrics import Figure
 
 
 def make_paper(tmp_path, **changes):

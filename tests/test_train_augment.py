@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.networks import make_recipe
-from train.augment import augment, find_sector
+from train.fitting.augment import augment, find_sector
 from train.recipe import Augment
 
 STILL = Augment(*[0] * 9)

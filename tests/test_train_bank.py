@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.networks import make_recipe
-from train.bank import build_bank, draw_weights
-from train.draws import Draws, feed
-from train.models import build_network
-from train.ranks import Rank
+from train.fitting.bank import build_bank, draw_weights
+from train.fitting.draws import Draws, feed
+from train.fitting.ranks import Rank
+from train.nets.models import build_network
 from train.recipe import Augment
 
 EARLY = make_recipe(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stream.errors import StorageError
-from train.checkpoint import read_plain, read_state, write_state
+from train.fitting.checkpoint import read_plain, read_state, write_state
 
 STATE = {
     "epoch": 3,
@@ -68,7 +68,7 @@ def test_file_of_another_program_is_refused(tmp_path):
 
 def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     write_state(tmp_path / "a", {"epoch": 1})
-    monkeypatch.setattr("train.checkpoint.os.fsync", lambda _file: 1 / 0)
+    monkeypatch.setattr("train.fitting.checkpoint.os.fsync", lambda _file: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_state(tmp_path / "a", {"epoch": 2})
     assert read_state(tmp_path / "a") == {"epoch": 1}

@@ -11,9 +11,9 @@ from engines.load import load_model
 from stream.errors import StorageError, UsageError
 from tests.train_data import BUILDERS
 from train.command import Order, run_recipe
-from train.evaluate import evaluate_model
-from train.results import RANDOM_START, RunReport
-from train.seen import LIST_NAME
+from train.data.seen import LIST_NAME
+from train.runs.results import RANDOM_START, RunReport
+from train.scoring.evaluate import evaluate_model
 
 SIZES = {"auto-pcos": 224, "puj": 128}
 LEFT = (

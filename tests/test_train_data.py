@@ -8,7 +8,8 @@ import pytest
 
 from stream.errors import UsageError
 from tests.clips import write_clip
-from train.data import (
+from train.data.layout import Layout
+from train.data.samples import (
     Sample,
     check_folds,
     group_of,
@@ -18,7 +19,6 @@ from train.data import (
     regroup,
     training_part,
 )
-from train.layout import Layout
 
 REAL = Path("../shared/data/pocus_lung/frames.csv")
 CLASSES = ("covid", "pneumonia", "regular")

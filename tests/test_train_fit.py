@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from stream.errors import StorageError, UsageError
 from tests.fit_process import EVERYTHING, FROZEN, make_case, train_into
-from train.fit import FINAL, LAST, answer, fit
-from train.history import count_drops, has_stalled, is_best
-from train.losses import count_right, label_loss, pointing_loss, weigh_classes
+from train.fitting.fit import FINAL, LAST, answer, fit
+from train.fitting.history import count_drops, has_stalled, is_best
+from train.fitting.losses import count_right, label_loss, pointing_loss, weigh_classes
+from train.fitting.trained import measure, read_weights, trained_names
 from train.recipe import HeadPlan, Plateau, Stop
-from train.trained import measure, read_weights, trained_names
 
 
 def quiet(_text):
@@ -102,7 +102,7 @@ def test_what_is_frozen_keeps_every_bit(monkeypatch, tune):
         seen.append(network)
         return read_weights(network, names)
 
-    monkeypatch.setattr("train.fit.read_weights", note)
+    monkeypatch.setattr("train.fitting.fit.read_weights", note)
     fit(start, data, recipe, None, quiet)
     before, after = start.state_dict(), seen[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -182,7 +182,7 @@ def test_torn_checkpoint_is_refused(tmp_path):
 
 def test_training_that_diverges_says_so(monkeypatch):
     monkeypatch.setattr(
-        "train.task.label_loss", lambda logits, *_rest: logits.sum(1) * float("nan")
+        "train.fitting.task.label_loss", lambda logits, *_rest: logits.sum(1) * float("nan")
     )
     with pytest.raises(UsageError, match=r"train_loss of epoch 1 is nan.*lower learning_rate"):
         fit(*make_case(), None, quiet)
@@ -201,7 +201,7 @@ def test_interrupt_is_the_callers_to_answer():
 def test_checkpoint_of_the_last_epoch_needs_no_more_training(tmp_path, monkeypatch, keep):
     start, data, recipe = make_case(epochs=3, keep=keep, average=0.9)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr("train.fit.write_state", lambda _path, _state: 1 / 0)
+        patch.setattr("train.fitting.fit.write_state", lambda _path, _state: 1 / 0)
         fit(start, data, recipe, tmp_path, quiet)
     lines = []
     fitted = fit(start, data, recipe, tmp_path, lines.append)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from train.gate import build_gate, read_textures, summarise
-from train.models import measure_texture
-from train.reference import map_scale
+from train.nets.models import measure_texture
+from train.scoring.gate import build_gate, read_textures, summarise
+from train.scoring.reference import map_scale
 
 
 def test_texture_is_the_standard_deviation_over_the_map():

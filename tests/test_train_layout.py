@@ -7,8 +7,8 @@ import openpyxl
 import pytest
 
 from stream.errors import UsageError
-from train.layout import Layout, read_rows
-from train.table import read_labels
+from train.data.layout import Layout, read_rows
+from train.data.table import read_labels
 
 POCUS = Path("../shared/data/pocus_lung")
 EXCEL = Layout(

@@ -6,9 +6,9 @@ import pytest
 
 from stream.errors import SourceError, StorageError
 from tests.clips import write_clip
-from train import loader
-from train.data import Sample
-from train.loader import load_inputs
+from train.data import loader
+from train.data.loader import load_inputs
+from train.data.samples import Sample
 
 SIZE_WH = (40, 30)
 

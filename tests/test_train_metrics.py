@@ -11,9 +11,16 @@ from sklearn.metrics import (
 )
 
 from calib.temperature import calibration_error
-from train.metrics import DRAWS, Figure, choose_threshold, count_confusion, measure
-from train.scored import Scored
-from train.weighted import Cases, area_under_pr, area_under_roc, rank, weigh, weigh_confusion
+from train.scoring.metrics import DRAWS, Figure, choose_threshold, count_confusion, measure
+from train.scoring.scored import Scored
+from train.scoring.weighted import (
+    Cases,
+    area_under_pr,
+    area_under_roc,
+    rank,
+    weigh,
+    weigh_confusion,
+)
 
 NAMES = ("a", "b")
 

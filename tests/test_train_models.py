@@ -9,7 +9,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet50, vgg16
 
 from stream.errors import UsageError
 from tests.networks import make_network, make_recipe
-from train.models import build_network, count_parameters, fill, load_backbones
+from train.nets.models import build_network, count_parameters, fill, load_backbones
 from train.study import read_study
 
 PUBLISHED = {

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stream.errors import UsageError
-from train.data import Sample
+from train.data.samples import Sample
+from train.data.split import LEFT_OUT, TEST, TRAIN, VALIDATION, draw_parts
 from train.recipe import Split
-from train.split import LEFT_OUT, TEST, TRAIN, VALIDATION, draw_parts
 
 
 def sample(number, label, group, fold=""):

@@ -6,12 +6,12 @@ import pytest
 from sklearn.svm import SVC
 
 from tests.networks import make_recipe
-from train.bank import build_bank
-from train.fit import answer
-from train.models import build_network
+from train.fitting.bank import build_bank
+from train.fitting.fit import answer
+from train.fitting.svc import fit_svc
+from train.fitting.task import TrainingData
+from train.nets.models import build_network
 from train.recipe import HeadPlan
-from train.svc import fit_svc
-from train.task import TrainingData
 
 FLAT = HeadPlan(pool="flatten", single=True)
 

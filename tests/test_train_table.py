@@ -3,7 +3,7 @@
 import pytest
 
 from stream.errors import UsageError
-from train.table import read_labels, read_table, refuse_unknown
+from train.data.table import read_labels, read_table, refuse_unknown
 
 CLASSES = ("covid", "pneumonia", "regular")
 

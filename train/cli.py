@@ -120,9 +120,9 @@ def evaluate(
     json
         Print JSON instead of tables.
     """
-    from train.evaluate import ask_model, judge
-    from train.evaluation import claim_folder, draw_evaluation, write_evaluation
-    from train.layout import PLAIN
+    from train.data.layout import PLAIN
+    from train.scoring.evaluate import ask_model, judge
+    from train.scoring.evaluation import claim_folder, draw_evaluation, write_evaluation
 
     layout = PLAIN
     if recipe is not None:
@@ -169,7 +169,7 @@ def pointing(
     json
         Print JSON instead of a line.
     """
-    from train.pointing import measure_pointing
+    from train.scoring.pointing import measure_pointing
 
     found = measure_pointing(model, sources, seeds, frames, engine)
     if json:
@@ -214,7 +214,7 @@ def audit(
         Print JSON instead of a summary.
     """
     from train.audit import audit_rows, summarise_audit, write_audit
-    from train.layout import PLAIN, read_rows
+    from train.data.layout import PLAIN, read_rows
     from train.study import read_study
 
     layout = read_study(recipe).first.layout if recipe else PLAIN

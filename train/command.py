@@ -13,19 +13,19 @@ import numpy as np
 from engines.load import load_model
 from stream.errors import UsageError
 from train.audit import audit_rows, write_audit
-from train.data import Sample
-from train.finish import finish
-from train.folds import run_folds
-from train.illustrate import Showcase, illustrate, write_summary
-from train.layout import read_rows
-from train.pointing import measure_pointing
-from train.prepare import Prepared, prepare_phantom, prepare_samples, read_samples
-from train.ranks import is_first
+from train.data.layout import read_rows
+from train.data.prepare import Prepared, prepare_phantom, prepare_samples, read_samples
+from train.data.samples import Sample
+from train.fitting.ranks import is_first
 from train.recipe import Recipe
-from train.report import write_file
-from train.results import draw_card, draw_report, write_report
-from train.routing import run_cascade
-from train.run import Outcome, run_parts
+from train.runs.finish import finish
+from train.runs.folds import run_folds
+from train.runs.illustrate import Showcase, illustrate, write_summary
+from train.runs.parts import Outcome, run_parts
+from train.runs.results import draw_card, draw_report, write_report
+from train.runs.routing import run_cascade
+from train.scoring.pointing import measure_pointing
+from train.scoring.report import write_file
 from train.study import SOUND, Study, read_study
 
 CARD_SEEDS, CARD_FRAMES, QUICK_SEEDS = 60, 6, 6

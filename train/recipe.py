@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from engines.spec import Fit
-from train.layout import Layout
+from train.data.layout import Layout
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -99,7 +99,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeadPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands between the backbone's last map and the logits; see `train.heads.Head`.
+    """What stands between the backbone's last map and the logits; see `train.nets.heads.Head`.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from stream.errors import UsageError
-from train.layout import Layout
+from train.data.layout import Layout
 from train.recipe import Augment, HeadPlan, PhantomSet, Plateau, Recipe, Split, Stop
 
 RECIPES = Path(__file__).parent / "recipes"

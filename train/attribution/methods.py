@@ -31,7 +31,7 @@ from train.attribution.gradients import (
 )
 from train.attribution.maps import Attribution
 from train.attribution.question import CHUNK, Explained, Question, at_rest, pack, to_frames
-from train.cascade import Cascade
+from train.nets.cascade import Cascade
 
 LINE_STEPS = (32, 128, 512)
 SUPERPIXELS = 60

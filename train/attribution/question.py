@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train.attribution.maps import Attribution
-from train.cascade import Cascade
-from train.models import Network
+from train.nets.cascade import Cascade
+from train.nets.models import Network
 
 Explained = Network | Cascade
 CHUNK = 8

@@ -16,8 +16,8 @@ from train.audit.hidden import estimate_hidden
 from train.audit.leaks import Leak, find_leaks
 from train.audit.polarity import compare_senses
 from train.audit.shots import Glance, Shots, Tick, look_at
-from train.layout import PLAIN, Layout
-from train.table import Row
+from train.data.layout import PLAIN, Layout
+from train.data.table import Row
 
 COLUMNS = ("split", "fold")
 MOST_PAIRS, SHOWN = 1000, 5
@@ -31,7 +31,7 @@ def audit_rows(
 
     Parameters
     ----------
-    rows : as `train.layout.read_rows` gives them
+    rows : as `train.data.layout.read_rows` gives them
     place : the folder or table that they were read from
     tick : called after each file with the number of files
     """

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engines.pixels import Pixels
 from stream.sources.discover import PHANTOM
-from train.data import Sample, digest_of
-from train.loader import read_samples
+from train.data.loader import read_samples
+from train.data.samples import Sample, digest_of
 
 SIDE_PX = 32
 BLUR_PX = SIDE_PX / 12

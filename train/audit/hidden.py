@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from train.audit.copies import Copy
 from train.audit.shots import Shots
-from train.data import regroup
+from train.data.samples import regroup
 
 TEST_SHARE = 0.2
 SEEDS = 10

@@ -12,7 +12,7 @@ import msgspec
 
 from stream.errors import UsageError
 from train.audit.copies import Copy
-from train.data import Sample
+from train.data.samples import Sample
 
 Kind = Literal["patient", "video", "byte copy", "near copy"]
 SHOWN = 5

@@ -17,9 +17,9 @@ from engines.pixels import resize_plane
 from stream.errors import SourceError
 from train.audit.content import Audit, Pair
 from train.audit.summary import describe_copies, describe_hidden, describe_text
-from train.data import Sample
-from train.loader import read_samples
-from train.report import write_file
+from train.data.loader import read_samples
+from train.data.samples import Sample
+from train.scoring.report import write_file
 
 SIDE_PX, QUALITY = 220, 80
 PICTURED, LISTED, OF_ONE_FILE = 24, 100, 2

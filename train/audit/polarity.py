@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
-from train.table import Row
+from train.data.table import Row
 
 SHOWN = 5
 HEALTHY = frozenset(("healthy", "normal", "negative", "control", "regular", "nuf"))

@@ -15,9 +15,9 @@ from engines.pixels import Box, Pixels
 from stream.errors import SourceError
 from train.audit.copies import SIDE_PX, contents, detail_of
 from train.audit.text import find_text
-from train.data import Sample, as_sample, frames_of
-from train.loader import read_samples
-from train.table import Row
+from train.data.loader import read_samples
+from train.data.samples import Sample, as_sample, frames_of
+from train.data.table import Row
 
 Tick = Callable[[int | None], None]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from train.figures.canvas import Caption, colour, open_page, short
-from train.metrics import Figure
+from train.scoring.metrics import Figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Page
 from matplotlib.ft2font import FT2Font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from train.report import write_file
+from train.scoring.report import write_file
 
 # Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.figures.canvas import Caption, open_page, short
-from train.weighted import share
+from train.scoring.weighted import share
 
 
 def draw_confusion(

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from train.figures.canvas import GREY, Caption, colour, line, open_page, short
-from train.metrics import Figure, Figures
-from train.scored import Scored
-from train.weighted import Floats, rank
+from train.scoring.metrics import Figure, Figures
+from train.scoring.scored import Scored
+from train.scoring.weighted import Floats, rank
 
 
 def roc_points(scores: Floats, positive: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from train.figures.canvas import Caption, colour, line, open_page, short
-from train.weighted import Floats
+from train.scoring.weighted import Floats
 
 Row = Mapping[str, float | str]
 

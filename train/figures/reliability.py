@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from calib.temperature import BINS
 from train.figures.canvas import Caption, colour, open_page
-from train.metrics import LEVEL, Figure, Figures, draw_people
-from train.scored import Scored
-from train.weighted import Cases, Floats, share
+from train.scoring.metrics import LEVEL, Figure, Figures, draw_people
+from train.scoring.scored import Scored
+from train.scoring.weighted import Cases, Floats, share
 
 
 @dataclass(frozen=True, slots=True, eq=False)

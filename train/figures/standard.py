@@ -14,8 +14,8 @@ from train.figures.curves import draw_pr, draw_roc
 from train.figures.embedding import draw_tsne
 from train.figures.learning import Row, draw_learning
 from train.figures.reliability import draw_reliability
-from train.metrics import measure
-from train.scored import Scored
+from train.scoring.metrics import measure
+from train.scoring.scored import Scored
 
 
 def draw_all(

@@ -1,0 +1,1 @@
+"""Labelled frames: how they are read, held apart and decoded."""

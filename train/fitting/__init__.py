@@ -1,0 +1,1 @@
+"""From stored views to fitted weights, resumable and in several processes."""

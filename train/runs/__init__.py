@@ -1,0 +1,1 @@
+"""Whole runs: variants trained and compared, the best exported and illustrated."""

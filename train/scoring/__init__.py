@@ -1,0 +1,1 @@
+"""What a model is worth: figures with intervals, and how it is measured."""
