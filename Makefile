@@ -18,6 +18,7 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/stream bench
+	$(BIN)/stream bench train
 
 # The pictures in docs/images, drawn from the phantom.
 pictures: .venv/dev system-deps

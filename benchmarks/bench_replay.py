@@ -46,9 +46,7 @@ NAMES = (
 BUDGETS = Path(__file__).with_name("budgets.toml")
 
 
-def bench(
-    *, rounds: int = 5, out: Path = Path("runs/bench_replay.json"), memory: bool = True
-) -> int:
+def bench(*, rounds: int, out: Path, memory: bool) -> int:
     """Measure replay (journal on, report off) and print ratios; exits 1 when a budget is missed.
 
     Parameters

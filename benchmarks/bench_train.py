@@ -45,7 +45,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def bench(*, rounds: int = 5, out: Path = Path("runs/bench_train.json")) -> int:
+def bench(*, rounds: int, out: Path) -> int:
     """Measure training of a MobileNetV2, with its first stages frozen and whole.
 
     Prints samples per second and their ratio to steps on a batch in memory; exits 1 when a budget

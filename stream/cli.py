@@ -27,7 +27,7 @@ COMMANDS = {
     "audit": ("train.cli:audit", "Check labelled data for copies, leaks and reversed labels."),
     "evaluate": ("train.cli:evaluate", "Measure a model on labelled frames or clips."),
     "pointing": ("train.cli:pointing", "Measure whether a model's saliency points at the finding."),
-    "bench": ("benchmarks.bench_replay:bench", "Measure replay speed against what it replaces."),
+    "bench": ("benchmarks.cli:bench", "Measure speed against what it replaces."),
 }
 
 

@@ -62,6 +62,16 @@ def test_c02_folder_that_contradicts_the_label_is_named():
     assert compare(*rows) == [("folders", 1, 1)]
 
 
+def test_c02_folder_of_one_class_that_holds_another_contradicts_whatever_the_classes_mean():
+    rows = (row(2, "regular", "covid/a.png"), row(3, "covid", "regular/b.png"))
+    assert compare(*rows) == [("folders", 0, 2)]
+
+
+def test_c02_column_named_like_a_class_is_compared_with_every_label():
+    rows = (row(2, "regular", regular="1"), row(3, "covid", regular="1"))
+    assert compare(*rows) == [("regular", 1, 1)]
+
+
 def test_study_folder_of_a_mura_tree_is_compared():
     rows = (row(0, "positive", "XR_HAND/patient1/study1_negative/a.png"),)
     assert compare(*rows) == [("folders", 0, 1)]

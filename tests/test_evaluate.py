@@ -61,6 +61,25 @@ def test_folder_of_class_folders_is_measured(model, tmp_path):
     assert (found.frames.count, found.clips.count, found.frames.accuracy.value) == (3, 2, 1.0)
 
 
+def test_files_and_people_of_equal_names_in_two_folders_are_not_one(model, tmp_path):
+    for place, colour in (("one", "red"), ("two", "blue")):
+        write_still(tmp_path / place / "red" / "1.png", colour)
+    found = evaluate_model(model, [str(tmp_path / "one"), str(tmp_path / "two")])
+    assert (found.clips.count, found.people.count, found.people.groups) == (2, 2, 2)
+
+
+def test_file_that_is_listed_twice_counts_once(model, table):
+    found = evaluate_model(model, [str(table), str(table)])
+    assert (found.frames.count, found.people.groups) == (4, 2)
+
+
+def test_c02_file_that_two_tables_label_differently_is_refused(model, table):
+    other = table.with_name("other.csv")
+    other.write_text("file,label\n0.png,blue\n")
+    with pytest.raises(UsageError, match=r"\[C02\].*0.png has two labels"):
+        evaluate_model(model, [str(table), str(other)])
+
+
 def test_c02_unknown_labels_are_refused_or_counted(model, table):
     table.write_text(table.read_text().replace("1.png,blue", "1.png,viral"))
     with pytest.raises(UsageError, match=r"\[C02\].*line 3: 'viral'"):
@@ -155,6 +174,13 @@ def test_c08_folder_inside_the_data_is_refused(tmp_path):
         claim_folder(tmp_path / "set" / "out", [str(tmp_path / "set")])
     claim_folder(tmp_path / "out", [str(tmp_path / "set"), "phantom:kidney"])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_c08_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for out in (tmp_path / "file", tmp_path / ("x" * 300)):
+        with pytest.raises(UsageError, match=r"\[C08\].*cannot be written"):
+            claim_folder(out, [])
 
 
 def test_table_shows_every_level_and_marks_the_positive_class(model, table):

@@ -87,6 +87,18 @@ def test_clip_that_stills_were_cut_from_is_found_by_name(tmp_path):
     assert (found.frames, found.related) == ((False,), 1)
 
 
+def test_changed_still_of_a_clip_that_is_no_file_name_is_announced(tmp_path):
+    digest = write_list(tmp_path, ["clip 7\ta.png\t0\t0\tp\t00"])
+    found = find_seen(tmp_path / "m.onnx", digest, [Truth("clip 7", "a.png", 0, "p", 0, "11")])
+    assert (found.frames, found.related) == ((False,), 1)
+
+
+def test_still_of_no_clip_is_not_related_to_its_namesake(tmp_path):
+    digest = write_list(tmp_path, ["x/a.png\ta.png\t0\t0\tp\t00"])
+    found = find_seen(tmp_path / "m.onnx", digest, [Truth("x/a.png", "a.png", 0, "q", 0, "11")])
+    assert (found.frames, found.banner) == ((False,), "")
+
+
 def test_phantom_of_a_training_seed_is_seen_whatever_frame_it_is(tmp_path):
     uri = parse_phantom("phantom:kidney?seed=7").uri
     digest = write_list(tmp_path, list_lines([Sample(uri, 5, 0, "seed 7", "", uri)]))

@@ -125,9 +125,9 @@ def test_a_stamp_changes_the_spec_and_nothing_else(exported, tmp_path):
     _, path, spec = exported
     copied = tmp_path / "net.onnx"
     copied.write_bytes(path.read_bytes())
-    stamp(copied, msgspec.structs.replace(spec, name="other"))
+    stamp(copied, msgspec.structs.replace(spec, name="other"), copied)
     assert load_model(copied).spec.name == "other"
-    stamp(copied, spec)
+    stamp(copied, spec, copied)
     assert copied.read_bytes() == path.read_bytes()
 
 

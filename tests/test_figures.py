@@ -11,7 +11,7 @@ from train.figures.confusion import draw_confusion
 from train.figures.curves import pr_points, roc_points
 from train.figures.embedding import embed, spread
 from train.figures.learning import draw_learning, series
-from train.figures.maps import draw_maps
+from train.figures.maps import draw_maps, shorten_title
 from train.figures.reliability import bin_confidence
 from train.figures.standard import draw_all
 from train.scoring.metrics import Figure
@@ -142,3 +142,7 @@ def test_several_runs_are_drawn_over_each_other(tmp_path):
     draw_learning(history, tmp_path / "a.png", SMALL)
     draw_learning([{"epoch": 0, "val_f1": 0.5}], tmp_path / "b.png", SMALL)
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def test_both_lines_of_a_title_above_a_map_stay_whole():
+    assert shorten_title("humerus negative\n(is wrist positive)").count("…") == 0

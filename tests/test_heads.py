@@ -6,6 +6,7 @@ from captum.attr import LayerGradCam
 
 from tests.networks import HEADS
 from train.nets.heads import Head, Moments
+from train.recipe import HeadPlan
 
 
 def make_head(name, positive=1):
@@ -56,6 +57,14 @@ def test_two_classes_of_one_unit_have_its_sigmoid(positive):
     unit = head.last(maps.flatten(1))[:, 0]
     probs = torch.softmax(head.logits(maps), 1)[:, positive]
     assert torch.allclose(probs, torch.sigmoid(unit), atol=1e-6)
+
+
+@pytest.mark.parametrize(("once", "widths"), [(False, [12, 8, 5]), (True, [12])])
+def test_dropout_is_before_each_layer_or_before_the_first_alone(once, widths):
+    head, seen = Head(HeadPlan(hidden=(8, 5), drop_once=once), (12, 8, 8), 2), []
+    head.drop.register_forward_hook(lambda _module, _given, values: seen.append(values.shape[1]))
+    head.logits(torch.zeros(1, 12, 8, 8))
+    assert seen == widths
 
 
 def test_penultimate_values_enter_the_last_layer():

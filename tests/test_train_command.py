@@ -7,8 +7,9 @@ import msgspec
 import openpyxl
 import pytest
 
+from engines.errors import EngineError
 from engines.load import load_model
-from stream.errors import StorageError, UsageError
+from stream.errors import UsageError
 from tests.train_data import BUILDERS
 from train.command import Order, run_recipe
 from train.data.seen import LIST_NAME
@@ -134,6 +135,28 @@ def test_same_recipe_and_seed_give_the_same_model_and_figures(tmp_path, lung):
 
 
 @pytest.mark.slow
+def test_figures_of_an_earlier_run_do_not_stay(tmp_path, lung):
+    old = tmp_path / "lung" / "figures" / "old.png"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    run_recipe(order("lung", tmp_path, lung, input_px=64), lambda line: None)
+    assert not old.exists() and (old.parent / "roc.png").is_file()
+
+
+@pytest.mark.slow
+def test_model_that_differs_from_torch_is_not_left(tmp_path, lung, monkeypatch):
+    monkeypatch.setattr("train.nets.export.TOLERANCE", -1.0)
+    with pytest.raises(EngineError, match="engine and torch differ"):
+        run_recipe(order("lung", tmp_path, lung, input_px=64), lambda line: None)
+    assert not (tmp_path / "lung" / "model.onnx").exists()
+
+
+def test_command_on_the_card_names_no_folder():
+    given = Order("/home/me/mine.toml", Path("/data"), Path("/w/a.pth"), Path("runs"))
+    assert given.command == "stream train mine.toml --data FOLDER --weights a.pth"
+
+
+@pytest.mark.slow
 def test_phantom_run_writes_model_and_card(tmp_path):
     run_recipe(order("phantom-kidney", tmp_path), lambda line: None)
     folder = tmp_path / "phantom-kidney"
@@ -203,6 +226,19 @@ def test_input_too_small_for_the_network_is_refused(tmp_path, lung):
         run_recipe(order("puj", tmp_path, BUILDERS["puj"](tmp_path / "d"), input_px=80), print)
 
 
+def test_run_of_another_recipe_is_not_resumed(tmp_path, lung):
+    (tmp_path / "lung").mkdir()
+    (tmp_path / "lung" / "recipe.json").write_text("{}")
+    with pytest.raises(UsageError, match="another recipe was run here"):
+        run_recipe(order("lung", tmp_path, lung, resume=True), print)
+
+
+def test_c08_run_folder_inside_the_data_is_refused_before_any_work(tmp_path, lung):
+    with pytest.raises(UsageError, match=r"\[C08\].*lies inside the data"):
+        run_recipe(order("lung", lung / "runs", lung), print)
+    assert not (lung / "runs").exists()
+
+
 def test_nothing_to_resume_is_said(tmp_path, lung):
     with pytest.raises(UsageError, match="nothing to resume"):
         run_recipe(order("lung", tmp_path, lung, resume=True), print)
@@ -211,11 +247,11 @@ def test_nothing_to_resume_is_said(tmp_path, lung):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_c08_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match=r"\[C08\]"):
+    with pytest.raises(UsageError, match=r"\[C08\]"):
         run_recipe(order("phantom-kidney", tmp_path), print)
 
 
 def test_c08_file_in_place_of_the_run_folder_is_refused_before_any_work(tmp_path):
     (tmp_path / "phantom-kidney").write_text("in the way")
-    with pytest.raises(StorageError, match=r"\[C08\]"):
+    with pytest.raises(UsageError, match=r"\[C08\]"):
         run_recipe(order("phantom-kidney", tmp_path), print)

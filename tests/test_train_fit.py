@@ -17,7 +17,7 @@ from train.fitting.fit import FINAL, LAST, answer, fit
 from train.fitting.history import count_drops, has_stalled, is_best
 from train.fitting.losses import count_right, label_loss, pointing_loss, weigh_classes
 from train.fitting.trained import measure, read_weights, trained_names
-from train.recipe import HeadPlan, Plateau, Stop
+from train.recipe import Plateau, Stop
 
 
 def quiet(_text):
@@ -139,11 +139,9 @@ def test_stopping_and_plateau_act_on_the_loop():
     assert history[-1]["learning_rate"] < 0.5
 
 
-def test_pointing_needs_a_linear_head_and_masks():
-    for head, what in ((HeadPlan(hidden=(4,)), "hidden"), (HeadPlan(), "masks")):
-        start, data, recipe = make_case(point=0.3, head=head)
-        with pytest.raises(ValueError, match=what):
-            fit(start, data, recipe, None, quiet)
+def test_pointing_needs_masks():
+    with pytest.raises(ValueError, match="masks"):
+        fit(*make_case(point=0.3), None, quiet)
 
 
 def test_early_stopping_without_validation_is_refused():

@@ -50,6 +50,15 @@ def test_c01_several_tables_that_could_be_meant_are_named(tmp_path):
         read_rows(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["\udcff.png", "a\tb.png", "a\nb.png"], ids=["bytes", "tab", "line end"]
+)
+def test_c03_name_that_lists_cannot_hold_is_refused(tmp_path, name):
+    fill(tmp_path, f"x/{name}")
+    with pytest.raises(UsageError, match=r"(?s)\[C03\].*not UTF-8, or not on one line"):
+        read_rows(tmp_path)
+
+
 def test_excel_sheet_is_read_with_its_own_column_names_and_labels(tmp_path):
     fill(tmp_path, "images/a.png", "images/b.png")
     write_sheet(tmp_path / "s.xlsx", [["imagePath", "HEALTHY"], ["a.png", 1], [], ["b.png", 0.0]])

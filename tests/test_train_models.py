@@ -1,5 +1,6 @@
 """Facts about networks: their sizes are those published, and where weights come from."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet50, vgg16
 from stream.errors import UsageError
 from tests.networks import make_network, make_recipe
 from train.nets.models import build_network, count_parameters, fill, load_backbones
+from train.nets.weights import read_tensors
 from train.study import read_study
 
 PUBLISHED = {
@@ -32,7 +34,7 @@ def test_parameters_are_those_published(study):
 @pytest.mark.parametrize("variant", IN_MILLIONS)
 def test_routers_have_the_published_millions(variant):
     with torch.device("meta"):
-        found = count_parameters(build_network(read_study("mura-hybrid", only=(variant,)).first))
+        found = count_parameters(build_network(read_study("mura-hybrid").variants[variant]))
     assert found[1] / 1e6 == pytest.approx(IN_MILLIONS[variant], abs=0.05)
 
 
@@ -43,7 +45,7 @@ def test_vgg_gives_25088_features_to_the_support_vector_machine():
 
 
 def test_custom_router_has_filters_of_32_64_64():
-    network = build_network(read_study("mura-hybrid", only=("router-cnn",)).first)
+    network = build_network(read_study("mura-hybrid").variants["router-cnn"])
     convolutions = [m for m in network.body.modules() if isinstance(m, torch.nn.Conv2d)]
     assert [m.out_channels for m in convolutions] == [32, 64, 64]
 
@@ -93,6 +95,53 @@ def test_weights_of_another_network_are_refused():
     net = make_network(backbones=("mobilenetv2_100",)).body.nets()[0]
     with pytest.raises(UsageError, match="1 tensors that do not fit mobilenetv2_100"):
         fill(net, {"w": torch.zeros(3)}, "other.pth", "mobilenetv2_100")
+
+
+class Trap:
+    def __reduce__(self):
+        return (Path.touch, (Path("sprung"),))
+
+
+def test_weights_that_are_code_are_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("trap.pth").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(UsageError, match=r"trap.pth: not a file of weights alone"):
+        read_tensors(Path("trap.pth"))
+    assert not Path("sprung").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("data", [b"", b"torn" * 20])
+def test_torn_weights_are_refused(tmp_path, suffix, data):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="not a file of weights alone"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"state_dict": {"a": torch.zeros(1)}}, "something else than tensors"),
+        ([1], "something else than tensors"),
+        ({"a": torch.tensor([float("nan")])}, "a is not finite"),
+    ],
+)
+def test_weights_that_are_no_finite_tensors_are_refused(tmp_path, stored, said):
+    torch.save(stored, tmp_path / "weights.pth")
+    with pytest.raises(UsageError, match=said):
+        read_tensors(tmp_path / "weights.pth")
+
+
+def test_c06_unknown_backbone_names_the_nearest():
+    with pytest.raises(UsageError, match=r"\[C06\] backbone 'vgg61'.*nearest: 'vgg"):
+        make_network(backbones=("vgg61",))
+
+
+@pytest.mark.parametrize("names", [("vit_tiny_patch16_224",), ("small-cnn", "vgg16")])
+def test_backbones_without_a_joint_map_are_refused(names):
+    with pytest.raises(UsageError, match="makes no joint map of an input of 64 px"):
+        make_network(backbones=names)
 
 
 def test_frozen_part_stays_in_inference_while_training():

@@ -43,9 +43,3 @@ def test_its_one_row_tells_loss_and_accuracy():
     start, data = make_case(recipe)
     (row,) = fit_svc(start, TrainingData(data.bank, data.bank), recipe).history
     assert row["train_accuracy"] == row["val_accuracy"] == 1 and row["val_loss"] < 0.7
-
-
-def test_other_heads_are_refused():
-    recipe = make_recipe(method="svc")
-    with pytest.raises(ValueError, match="flattened map and one unit"):
-        fit_svc(*make_case(recipe), recipe)

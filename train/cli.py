@@ -82,8 +82,9 @@ def train(
         tuple(attribution or ()),
     )
     report, path = run_recipe(order, _tell)
-    console.say(report)
-    console.say(f"model: {path}")
+    if report:  # only the first of several processes has one
+        console.say(report)
+        console.say(f"model: {path}")
 
 
 def evaluate(
@@ -215,8 +216,11 @@ def audit(
     """
     from train.audit import audit_rows, summarise_audit, write_audit
     from train.data.layout import PLAIN, read_rows
+    from train.scoring.evaluation import claim_folder
     from train.study import read_study
 
+    if out is not None:
+        claim_folder(out, [str(place)])
     layout = read_study(recipe).first.layout if recipe else PLAIN
     with console.progress(f"audit {place.name}") as tick:
         found = audit_rows(read_rows(place, layout), place, layout, tick)

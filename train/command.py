@@ -24,12 +24,14 @@ from train.runs.illustrate import Showcase, illustrate, write_summary
 from train.runs.parts import Outcome, run_parts
 from train.runs.results import draw_card, draw_report, write_report
 from train.runs.routing import run_cascade
+from train.scoring.evaluation import claim_folder
 from train.scoring.pointing import measure_pointing
 from train.scoring.report import write_file
 from train.study import SOUND, Study, read_study
 
 CARD_SEEDS, CARD_FRAMES, QUICK_SEEDS = 60, 6, 6
 QUICK_ENOUGH = 200
+DRAWN = ("figures", "attribution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Order:
     @property
     def command(self) -> str:
         """The command line that gives this order, without folders."""
-        words = ["stream train", self.recipe]
+        words = ["stream train", Path(self.recipe).name]
         words += ["--data FOLDER"] if self.data else []
         words += [f"--weights {self.weights.name}"] if self.weights else []
         words += [f"--profile {self.profile}"] if self.profile != SOUND else []
@@ -70,31 +72,38 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     Raises
     ------
     UsageError
-        If recipe, data or weights cannot be used, the split leaks, or the run to resume is another
-        one; before any training.
+        If the run folder lies inside the data or cannot be written, before any work; if recipe,
+        data or weights cannot be used, the split leaks, or the run to resume is another one, before
+        any training.
     StorageError
-        If the run folder cannot be written; before any work.
+        If the disk fails later.
     """
     study = _read(order)
     data = _find_data(study.first, order.data)
     folder = order.out / (study.name if study.profile == SOUND else f"{study.name}-{study.profile}")
-    write_file(folder / "recipe.json", _resolved(study))
+    if is_first():
+        _open_folder(folder, study, data, order.resume)
+    else:
+        say = _keep_quiet
     prepared = _prepare(study, data, folder, order, say)
-    checkpoints = _open_checkpoints(folder, order.resume)
+    checkpoints = folder / "checkpoints"
+    if is_first() and not order.resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     outcome = _run(study, prepared, order, checkpoints, say)
     path = folder / "model.onnx"
     if not is_first():
         return "", path
+    _clear(folder)
     report, spec = finish(study, prepared, outcome, folder, say)
     load_model(path)
     write_report(report, outcome.history, folder)
-    if outcome.recipe.attribution:
-        show = Showcase(prepared, outcome, spec, folder, order.quick)
-        write_summary(show, report, illustrate(show, say), folder / "report.pdf")
     seeds = QUICK_SEEDS if order.quick else CARD_SEEDS
     generated = study.first.phantom is not None
     pointing = str(measure_pointing(path, None, seeds, CARD_FRAMES)) if generated else ""
     write_file(path.with_suffix(".md"), draw_card(spec, report, order.command, pointing).encode())
+    if outcome.recipe.attribution:
+        show = Showcase(prepared, outcome, spec, folder, order.quick)
+        write_summary(show, report, illustrate(show, say), folder / "report.pdf")
     return draw_report(report), path
 
 
@@ -119,6 +128,37 @@ def _find_data(recipe: Recipe, data: Path | None) -> Path | None:
     if recipe.phantom is None and data is None:
         raise UsageError(recipe.name, "no data", "give --data FOLDER, or a table of files")
     return data
+
+
+def _open_folder(folder: Path, study: Study, data: Path | None, resume: bool) -> None:
+    """Make the run folder and write the recipe, unless an interrupted run goes on there.
+
+    Raises
+    ------
+    UsageError
+        C08 if it lies inside the data or cannot be written; if there is nothing to resume, or
+        another recipe.
+    """
+    path, resolved = folder / "recipe.json", _resolved(study)
+    if not resume:
+        claim_folder(folder, [str(data)] if data else [])
+        write_file(path, resolved)
+    elif not path.is_file():
+        raise UsageError(str(folder), "nothing to resume", "leave --resume out")
+    elif path.read_bytes() != resolved:
+        problem = "another recipe was run here; what differs is in recipe.json"
+        raise UsageError(str(folder), problem, "give the same flags, or leave --resume out")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run drew and this one may not draw again."""
+    for name in DRAWN:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "report.pdf").unlink(missing_ok=True)
+
+
+def _keep_quiet(_line: str) -> None:
+    """Say nothing: only the first of several processes talks."""
 
 
 def _resolved(study: Study) -> bytes:
@@ -146,22 +186,6 @@ def _thin(samples: list[Sample], recipe: Recipe) -> list[Sample]:
     """Return about 200 samples, evenly from the list."""
     chosen = np.linspace(0, len(samples) - 1, QUICK_ENOUGH).round().astype(int)
     return [samples[place] for place in sorted(set(chosen.tolist()))]
-
-
-def _open_checkpoints(folder: Path, resume: bool) -> Path:
-    """Return the folder of checkpoints, emptied unless an interrupted run goes on.
-
-    Raises
-    ------
-    UsageError
-        If there is nothing to resume.
-    """
-    checkpoints = folder / "checkpoints"
-    if resume and not checkpoints.is_dir():
-        raise UsageError(str(folder), "nothing to resume", "leave --resume out")
-    if not resume and is_first():
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return checkpoints
 
 
 def _run(

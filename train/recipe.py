@@ -20,7 +20,19 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Degrees = Annotated[float, msgspec.Meta(ge=0, le=45)]
 
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
+
 Frozen = Literal["early", "all", "none"]
+Method = Literal[
+    "cam",
+    "grad-cam",
+    "gradient",
+    "gradient-saturation",
+    "integrated-gradients",
+    "smooth-grad",
+    "lime",
+]
+"""What can explain a frame; the keys of `train.attribution.methods.METHODS`."""
 
 
 class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +124,7 @@ class HeadPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pool : then the average over the map, or all cells in a row
     hidden : widths of fully connected layers with ReLU
     single : one output unit for two classes, as with binary cross-entropy
+    drop_once : dropout before the first fully connected layer only, not before each
     """
 
     moments: bool = False
@@ -122,6 +135,7 @@ class HeadPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pool: Literal["average", "flatten"] = "average"
     hidden: tuple[Positive, ...] = ()
     single: bool = False
+    drop_once: bool = False
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,9 +197,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     published_where : where they come from
     """
 
-    name: str
-    variant: str
-    profile: str
+    name: FileName
+    variant: FileName
+    profile: FileName
     classes: tuple[str, ...]
     positive_class: str
     fit: Fit = "letterbox"
@@ -216,7 +230,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keep: Literal["last", "best"] = "last"
     stop: Stop | None = None
     plateau: Plateau | None = None
-    seed: Count = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     licence: str
     intended_use: str
     data: Layout = Layout()
@@ -224,7 +238,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     augment: Augment = Augment()
     phantom: PhantomSet | None = None
     figures: tuple[Literal["activations"], ...] = ()
-    attribution: tuple[str, ...] = ()
+    attribution: tuple[Method, ...] = ()
     published: dict[str, float] = {}
     published_where: str = ""
 

@@ -20,14 +20,14 @@ from train.data.layout import PLAIN, Layout
 from train.data.table import Row
 
 COLUMNS = ("split", "fold")
-MOST_PAIRS, SHOWN = 1000, 5
+MOST_PAIRS = 1000
 NINTHS = (("top", "middle", "bottom"), ("left", "centre", "right"))
 
 
 def audit_rows(
     rows: Sequence[Row], place: Path, layout: Layout = PLAIN, tick: Tick = lambda total: None
 ) -> Audit:
-    """Check labelled rows, decoding every file once.
+    """Check labelled rows, in whatever order they come.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ def audit_rows(
     tick : called after each file with the number of files
     """
     root = (place if place.is_dir() else place.parent).resolve()
+    rows = sorted(rows, key=lambda row: (row.path, row.cells["label"], row.line))
     shots = look_at(rows, root, layout.frames_per_clip, tick)
     copies = pair_copies(shots.vectors, shots.digests)
     columns = [column for column in COLUMNS if any(row.cells.get(column) for row in rows)]
@@ -49,11 +50,7 @@ def audit_rows(
         classes=_count_classes(shots, range(len(shots.samples))),
         parts=tuple(part for c in columns for part in _parts(c, parts[c], shots, copies)),
         unreadable=shots.unreadable,
-        flat=tuple(
-            file
-            for file, detail in zip(shots.files, shots.vectors, strict=True)
-            if not detail.any()
-        ),
+        flat=tuple(shots.files[place] for place in np.flatnonzero(~shots.vectors.any(axis=1))),
         byte_copies=_count(shots, copies, "byte"),
         near_copies=_count(shots, copies, "near"),
         leaks={column: _leaks(shots, copies, parts[column]) for column in columns},
@@ -73,13 +70,18 @@ def _count_classes(shots: Shots, places: Sequence[int]) -> dict[str, int]:
 
 
 def _parts(column: str, names: Sequence[str], shots: Shots, copies: Sequence[Copy]) -> list[Part]:
-    copied = {place for c in copies if names[c.a] != names[c.b] for place in (c.a, c.b)}
+    copied = {place for c in copies if _apart(names, c) for place in (c.a, c.b)}
     found = []
     for name in sorted(set(names)):
         places = [place for place, own in enumerate(names) if own == name]
         classes = _count_classes(shots, places)
         found.append(Part(column, name, len(places), classes, len(copied & set(places))))
     return found
+
+
+def _apart(names: Sequence[str], copy: Copy) -> bool:
+    """Say whether a copy lies in two parts; frames without one lie in none."""
+    return names[copy.a] != names[copy.b] and "" not in (names[copy.a], names[copy.b])
 
 
 def _count(shots: Shots, copies: Sequence[Copy], kind: str) -> CopyCount:
@@ -93,7 +95,7 @@ def _count(shots: Shots, copies: Sequence[Copy], kind: str) -> CopyCount:
 
 def _leaks(shots: Shots, copies: Sequence[Copy], names: Sequence[str]) -> tuple[Leak, ...]:
     samples = [replace(s, fold=name) for s, name in zip(shots.samples, names, strict=True)]
-    return tuple(find_leaks(samples, copies))
+    return tuple(find_leaks(samples, copies, kept=[i for i, name in enumerate(names) if name]))
 
 
 def _brightness(shots: Shots) -> dict[str, Spread]:
@@ -115,7 +117,7 @@ def _text(shots: Shots) -> Text:
         share=len(places) / max(1, len(shots.samples)),
         where=dict(where.most_common()),
         classes={name: own[name] / max(1, every[name]) for name in shots.classes},
-        examples=tuple(shots.files[place] for place in places[:SHOWN]),
+        files=tuple(dict.fromkeys(shots.files[place] for place in places)),
     )
 
 
@@ -136,7 +138,7 @@ def _worst(
 
     def harm(copy: Copy) -> tuple[bool, bool, bool, float, int, int]:
         same = bool(labels[copy.a] == labels[copy.b])
-        apart = any(names[copy.a] != names[copy.b] for names in parts)
+        apart = any(_apart(names, copy) for names in parts)
         return same or copy.kind != "byte", same, not apart, -copy.similarity, copy.a, copy.b
 
     return tuple(_pair(shots, copy, parts) for copy in sorted(copies, key=harm)[:MOST_PAIRS])

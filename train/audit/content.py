@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
 import msgspec
 
 from train.audit.hidden import Hidden
 from train.audit.leaks import Leak
 from train.audit.polarity import Polarity
+
+SHOWN = 5
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -15,7 +20,7 @@ class Part(msgspec.Struct, frozen=True):
     Parameters
     ----------
     column : "split" or "fold"
-    name : of the part
+    name : of the part, empty for frames that are in none
     frames : in it
     classes : frames of each class
     copied : frames with a byte or near copy in another part
@@ -26,6 +31,11 @@ class Part(msgspec.Struct, frozen=True):
     frames: int
     classes: dict[str, int]
     copied: int
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.column} {self.name}" if self.name else f"no {self.column}"
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -72,14 +82,14 @@ class Text(msgspec.Struct, frozen=True):
     share : of all frames
     where : frames with text in each ninth of the picture, such as "bottom right"
     classes : share of frames with text in each class
-    examples : the first five files
+    files : with such a frame
     """
 
     frames: int
     share: float
     where: dict[str, int]
     classes: dict[str, float]
-    examples: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -127,14 +137,41 @@ class Audit(msgspec.Struct, frozen=True):
 
 def name_problems(audit: Audit) -> tuple[str, ...]:
     """Return what should be mended before anything is trained, in words."""
-    counts = {
-        "files that cannot be read": len(audit.unreadable),
-        "frames that show nothing": len(audit.flat),
-        "pairs of byte copies with different labels": audit.byte_copies.opposite,
-        "pairs of near copies with different labels": audit.near_copies.opposite,
-    }
-    found = [f"{what}: {count}" for what, count in counts.items() if count]
+    byte, near = audit.byte_copies, audit.near_copies
+    unread = [f"{file}: {why}" for file, why in audit.unreadable]
+    found = [
+        *_told("files that cannot be read", len(unread), unread),
+        *_told("frames that show nothing", len(audit.flat), audit.flat),
+        *_told("frames with burned-in text", audit.text.frames, audit.text.files),
+        *_told("pairs of byte copies with different labels", byte.opposite, byte.opposite_files),
+        *_told("pairs of near copies with different labels", near.opposite, ()),
+        *_class_problems(audit),
+    ]
     for column, leaks in audit.leaks.items():
         found += [f"{column}: {leak}" for leak in leaks]
     found += [f"polarity: {said}" for said in audit.polarity if said.contradict]
     return tuple(found)
+
+
+def _told(what: str, count: int, examples: Sequence[str]) -> list[str]:
+    """Return a problem with its first examples, or nothing where there is none."""
+    more = ", ..." if len(examples) > SHOWN else ""
+    named = f" ({', '.join(examples[:SHOWN])}{more})" if examples else ""
+    return [f"{what}: {count}{named}"] if count else []
+
+
+def _class_problems(audit: Audit) -> Iterator[str]:
+    """Yield what is wrong with the classes, of all frames and of each part."""
+    yield from _told("frames without a label", audit.classes.get("", 0), ())
+    names = sorted(filter(None, audit.classes))
+    for one, other in combinations(names, 2):
+        if one.casefold() == other.casefold():
+            yield f"labels that differ in case only: {one}, {other}"
+    if len(names) < 2:
+        yield f"fewer than two classes: {', '.join(names) or 'none'}"
+    for part in audit.parts:
+        absent = [name for name in names if not part.classes[name]]
+        if not part.name:
+            yield f"frames with no {part.column}: {part.frames}"
+        elif absent:
+            yield f"{part.title}: no frame of {', '.join(absent)}"

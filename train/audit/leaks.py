@@ -32,7 +32,7 @@ class Leak(msgspec.Struct, frozen=True):
     what : kind
     parts : names of the two parts
     count : patients, videos, or pairs of copies
-    examples : the first five; of near copies, the most similar ones
+    examples : all patients or videos; of copies the first five, the most similar ones
     """
 
     what: Kind
@@ -42,10 +42,8 @@ class Leak(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         name = self.what if self.count == 1 else PLURALS[self.what]
-        more = ", ..." if self.count > len(self.examples) else ""
-        return (
-            f"{self.count} {name} in {' and '.join(self.parts)} ({', '.join(self.examples)}{more})"
-        )
+        told = ", ".join(self.examples[:SHOWN]) + (", ..." if self.count > SHOWN else "")
+        return f"{self.count} {name} in {' and '.join(self.parts)} ({told})"
 
 
 def find_leaks(
@@ -123,9 +121,7 @@ def _shared(what: Kind, known: dict[int, str], parts: Sequence[str]) -> list[Lea
     for name, found in sorted(where.items()):
         for pair in combinations(sorted(found), 2):
             shared[pair].append(name)
-    return [
-        Leak(what, pair, len(names), tuple(names[:SHOWN])) for pair, names in sorted(shared.items())
-    ]
+    return [Leak(what, pair, len(names), tuple(names)) for pair, names in sorted(shared.items())]
 
 
 def _crossing(

@@ -16,7 +16,13 @@ import numpy as np
 from engines.pixels import resize_plane
 from stream.errors import SourceError
 from train.audit.content import Audit, Pair
-from train.audit.summary import describe_copies, describe_hidden, describe_text
+from train.audit.summary import (
+    count_problems,
+    describe_copies,
+    describe_hidden,
+    describe_text,
+    printable,
+)
 from train.data.loader import read_samples
 from train.data.samples import Sample
 from train.scoring.report import write_file
@@ -53,11 +59,12 @@ def encode_page(audit: Audit) -> bytes:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: _printable(value) if type(value) is str else value,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     css = environment.get_template("audit.css").render()
     page = environment.get_template("audit.html").render(
         audit=audit,
+        problems=count_problems(audit),
         style_digest=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         copies={
             "Byte copies": describe_copies(audit.byte_copies),
@@ -72,13 +79,17 @@ def encode_page(audit: Audit) -> bytes:
 
 
 def _choose(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the worst pairs, no file in more than two, so that one clip does not fill the page."""
+    """Return the worst pairs of different files, no file in more than two of them.
+
+    Frames of one clip are alike, and one clip should not fill the page.
+    """
     chosen: list[Pair] = []
     seen: dict[str, int] = {}
     for pair in pairs:
         if len(chosen) == PICTURED:
             break
-        if all(seen.get(file, 0) < OF_ONE_FILE for file in pair.files):
+        one, other = pair.files
+        if one != other and max(seen.get(one, 0), seen.get(other, 0)) < OF_ONE_FILE:
             chosen.append(pair)
             for file in pair.files:
                 seen[file] = seen.get(file, 0) + 1
@@ -105,8 +116,3 @@ def _picture(path: Path, index: int) -> str:
     stored = small if small.ndim == 2 else np.ascontiguousarray(small[..., ::-1])
     _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
-
-
-def _printable(text: str) -> str:
-    """Replace what would not show: control and direction marks, bytes that are no text."""
-    return "".join(char if char.isprintable() or char.isspace() else "?" for char in text)

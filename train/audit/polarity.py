@@ -54,7 +54,7 @@ def compare_senses(rows: Sequence[Row], root: Path) -> list[Polarity]:
             _flag(row, column) is not None for row in rows
         ):
             rule = f"column {column} is 1 where the label is {column}"
-            found.append(_count(column, rule, rows, _by_column(column)))
+            found.append(_count(column, rule, rows, _by_column(column, classes)))
     folders = _count("folders", "a folder is named like the label", rows, _by_folder(root, classes))
     return [one for one in [*found, folders] if one.agree + one.contradict]
 
@@ -74,9 +74,10 @@ def _flag(row: Row, column: str) -> bool | None:
     return FLAGS.get(row.cells.get(column, "").strip().casefold())
 
 
-def _by_column(column: str) -> Callable[[Row], bool | None]:
+def _by_column(column: str, classes: set[str]) -> Callable[[Row], bool | None]:
     def agrees(row: Row) -> bool | None:
-        same, flag = _same(column, row.cells["label"].strip().casefold()), _flag(row, column)
+        label, flag = row.cells["label"].strip().casefold(), _flag(row, column)
+        same = _same(column, label, classes)
         return None if same is None else flag == same
 
     return agrees
@@ -85,9 +86,8 @@ def _by_column(column: str) -> Callable[[Row], bool | None]:
 def _by_folder(root: Path, classes: set[str]) -> Callable[[Row], bool | None]:
     def agrees(row: Row) -> bool | None:
         label = row.cells["label"].strip().casefold()
-        verdicts = [
-            _same(part, label) for part in _folders(row, root) if part in classes | HEALTHY | ILL
-        ]
+        named = [part for part in _folders(row, root) if part in classes | HEALTHY | ILL]
+        verdicts = [_same(part, label, classes) for part in named]
         known = [verdict for verdict in verdicts if verdict is not None]
         return all(known) if known else None
 
@@ -101,11 +101,9 @@ def _folders(row: Row, root: Path) -> Iterator[str]:
         yield part.casefold().rpartition("_")[2]  # study1_positive
 
 
-def _same(word: str, label: str) -> bool | None:
+def _same(word: str, label: str, classes: set[str]) -> bool | None:
     """Say whether a word means the same as a label; None where that is not known."""
-    if word == label:
-        return True
+    if word == label or word in classes:
+        return word == label
     senses = [1 if name in HEALTHY else -1 if name in ILL else 0 for name in (word, label)]
-    if 0 in senses:
-        return False if word not in HEALTHY | ILL else None
-    return senses[0] == senses[1]
+    return None if 0 in senses else senses[0] == senses[1]

@@ -1,4 +1,4 @@
-"""Looks at every labelled file once and keeps what the checks need, about 5 kB a frame."""
+"""Looks at every labelled file and keeps what the checks need, about 5 kB a frame."""
 
 from __future__ import annotations
 

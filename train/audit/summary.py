@@ -12,14 +12,19 @@ SIZES = 3
 
 def summarise_audit(audit: Audit) -> str:
     """Return the audit as plain text, problems last."""
-    return "\n".join(_lines(audit))
+    return "\n".join(map(printable, _lines(audit)))
+
+
+def printable(text: str) -> str:
+    """Return text on one line in which "?" stands for control and direction marks."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def _lines(audit: Audit) -> Iterator[str]:
     yield f"{audit.place}: {audit.files} files, {audit.frames} frames; {_counts(audit.classes)}"
     for part in audit.parts:
         share = f"{part.copied} of {part.frames} have a copy in another {part.column}"
-        yield f"{part.column} {part.name}: {_counts(part.classes)}; {share}"
+        yield f"{part.title}: {_counts(part.classes)}; {share}"
     yield f"byte copies: {describe_copies(audit.byte_copies)}"
     yield f"near copies: {describe_copies(audit.near_copies)}"
     sizes = [f"{size} ({count})" for size, count in audit.sizes.items()]
@@ -31,8 +36,14 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield from (f"polarity: {said}" for said in audit.polarity)
     if audit.hidden:
         yield f"random split: {describe_hidden(audit.hidden)}"
-    yield f"{len(audit.problems)} problems" + (":" if audit.problems else "")
+    yield count_problems(audit) + (":" if audit.problems else "")
     yield from (f"- {problem}" for problem in audit.problems)
+
+
+def count_problems(audit: Audit) -> str:
+    """Return the number of problems in words."""
+    count = len(audit.problems)
+    return f"{count} problem" if count == 1 else f"{count} problems"
 
 
 def describe_copies(count: CopyCount) -> str:

@@ -76,8 +76,8 @@ def read_rows(place: Path, layout: Layout = PLAIN) -> list[Row]:
     Raises
     ------
     UsageError
-        C01 unreadable or ambiguous, C02 a picture without a label, C03 a file that is absent or
-        lies outside, C05 folders without a picture.
+        C01 unreadable or ambiguous, C02 a picture without a label, C03 a file that is absent, lies
+        outside or has a name that lists cannot hold, C05 folders without a picture.
 
     References
     ----------
@@ -164,9 +164,19 @@ def _walk(root: Path) -> _Tree:
 
 def _wrong(root: Path, place: str, name: str) -> str:
     path = Path(place) / name
+    if not _is_line(str(path)):
+        return "has a name that is not UTF-8, or not on one line"
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         return "is a link out of the folder"
     return "" if path.is_file() else "is absent or no regular file"
+
+
+def _is_line(text: str) -> bool:
+    """Say whether lists of files can hold this name: UTF-8 without tabs and line ends."""
+    try:
+        return not re.search(rb"[\t\n\r]", text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _shape(tree: _Tree) -> Callable[[str], dict[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from stream.errors import UsageError
-from stream.sources.discover import CLIP_SUFFIXES, PHANTOM
+from stream.sources.discover import CLIP_SUFFIXES, PHANTOM, STILL_SUFFIXES
 from stream.sources.phantom import parse_phantom
 from train.data.testset import Truth
 
@@ -134,6 +134,12 @@ def _seed_of(uri: str) -> tuple[str, int]:
 
 
 def _clip_name(source: str) -> str:
-    """Return the file name of a clip, in whatever folder it lies; empty for anything else."""
-    name = PurePath(source).name
-    return name if PurePath(name).suffix.lower() in CLIP_SUFFIXES else ""
+    """Return what a clip is called: a file in whatever folder it lies, else the whole source.
+
+    Empty for phantoms and for stills that are of no clip.
+    """
+    if source.startswith(PHANTOM):
+        return ""
+    path = PurePath(source)
+    suffix = path.suffix.lower()
+    return "" if suffix in STILL_SUFFIXES else path.name if suffix in CLIP_SUFFIXES else source

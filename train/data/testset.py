@@ -14,7 +14,7 @@ from stream.sources.phantom import PhantomScene, parse_phantom
 from train.data.layout import PLAIN, Layout, read_rows
 from train.data.loader import read_still
 from train.data.samples import as_sample, digest_of
-from train.data.table import read_labels, refuse_unknown
+from train.data.table import read_labels, refuse, refuse_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,14 @@ class Item:
     label : class index; None for a phantom, whose mask labels each frame
     group : person
     source : clip that its frames count for
+    place : folder that clips and people are named in, empty for phantoms
     """
 
     uri: str
     label: int | None
     group: str
     source: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +47,7 @@ class Truth:
     group : person
     label : class index
     digest : sha256 of a still's bytes, empty for frames of clips
+    place : folder that clips and people are named in, empty for phantoms
     """
 
     source: str
@@ -53,6 +56,7 @@ class Truth:
     group: str
     label: int
     digest: str = ""
+    place: str = ""
 
 
 def read_items(
@@ -60,10 +64,13 @@ def read_items(
 ) -> tuple[list[Item], list[str]]:
     """Return the items of all test sets, in one order, and the labels of what was ignored.
 
+    A file that is listed several times counts once.
+
     Raises
     ------
     UsageError
-        C01 to C03 as in `train.data.layout`; C05 when nothing is left.
+        C01 to C03 as in `train.data.layout`; C02 also when two test sets label a file differently;
+        C05 when nothing is left.
     """
     items: list[Item] = []
     ignored: list[str] = []
@@ -78,7 +85,7 @@ def read_items(
         raise UsageError(
             ", ".join(data), "nothing to measure", f"classes are {', '.join(classes)}", fault="C05"
         )
-    return sorted(items, key=lambda item: (item.source, item.uri)), sorted(ignored)
+    return _once(items), sorted(ignored)
 
 
 def read_pictures(
@@ -98,7 +105,8 @@ def _pictures(
     if item.label is None:
         yield from _phantom_pictures(item, classes)
         return
-    truth = Truth(item.source, Path(item.uri).name, 0, item.group, item.label)
+    name = Path(item.uri).name
+    truth = Truth(item.source, name, 0, item.group, item.label, place=item.place)
     if Path(item.uri).suffix.lower() in STILL_SUFFIXES:
         yield replace(truth, digest=digest_of(item.uri)), read_still(Path(item.uri))
         return
@@ -118,6 +126,18 @@ def _phantom_pictures(item: Item, classes: Sequence[str]) -> Iterator[tuple[Trut
         yield Truth(item.source, item.uri, index, item.group, label), Pixels((image,))
 
 
+def _once(items: Sequence[Item]) -> list[Item]:
+    """Return each file's first item in the order of clips."""
+    known: dict[str, Item] = {}
+    other = set()
+    for item in sorted(items, key=lambda item: (item.source, item.uri, item.group)):
+        if known.setdefault(item.uri, item).label != item.label:
+            other.add(item.uri)
+    twice = [f"{uri} has two labels" for uri in sorted(other)]
+    refuse("the data", twice, "give each file one label", "C02")
+    return list(known.values())
+
+
 def _phantom_item(uri: str, classes: Sequence[str]) -> Item:
     spec = parse_phantom(uri)
     if spec.finding not in classes:
@@ -134,11 +154,12 @@ def _read_labelled(
     labels = read_labels(place.name, rows, classes)
     if not ignore_unknown:
         refuse_unknown(place.name, rows, labels, classes)
+    root = str((place if place.is_dir() else place.parent).resolve())
     items, ignored = [], []
     for row, label in zip(rows, labels, strict=True):
         if label is None:
             ignored.append(row.cells["label"].strip() or "no label")
             continue
         sample = as_sample(row, label)
-        items.append(Item(sample.uri, label, sample.group, sample.source))
+        items.append(Item(sample.uri, label, sample.group, sample.source, root))
     return items, ignored

@@ -35,7 +35,6 @@ from train.fitting.history import Row, has_stalled
 from train.fitting.ranks import follow_first, is_first, meet, rank
 from train.fitting.task import RECORD, Reporting, Task, TrainingData
 from train.fitting.trained import read_weights, with_weights
-from train.nets.heads import Head
 from train.nets.models import Network
 from train.recipe import Recipe
 
@@ -91,7 +90,7 @@ def fit(
     StorageError
         If the folder holds something else under the name of a checkpoint.
     """
-    _check(start.head, data, recipe)
+    _check(data, recipe)
     meet()
     digest = identify(start, data, recipe)
     found = _find(place, digest)
@@ -123,14 +122,10 @@ def identify(start: Network, data: TrainingData, recipe: Recipe) -> str:
     return found.hexdigest()
 
 
-def _check(head: Head, data: TrainingData, recipe: Recipe) -> None:
+def _check(data: TrainingData, recipe: Recipe) -> None:
     judged = recipe.keep == "best" or recipe.stop or recipe.plateau
     if judged and data.validation is None:
         raise ValueError("keep = best, stop and plateau need validation frames; there are none")
-    if recipe.plateau and recipe.optimizer != "adam":
-        raise ValueError(f"plateau with {recipe.optimizer}, which sets its own rate; expected adam")
-    if recipe.point and (recipe.head.hidden or head.last.in_features != head.channels):
-        raise ValueError("point needs a head with average pooling and no hidden layers")
     if recipe.point and not data.bank.masks.numel():
         raise ValueError("point needs masks of the finding; there are none")
 
@@ -180,18 +175,19 @@ def _run(task: Task, found: Path | None, place: Path | None) -> None:
             _open_trainer(task, place).fit(task, ckpt_path=found)
         except SystemExit as end:  # how Lightning, which then ignores it, answers an interrupt
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            if end.code == 128 + signal.SIGTERM:  # not Lightning's, but the command's own
+                raise
             raise KeyboardInterrupt from end
 
 
 def _open_trainer(task: Task, place: Path | None) -> lightning.Trainer:
     gpu, world = torch.cuda.is_available(), task.rank.world
-    here = torch.cuda.device_count() if gpu else world
     half = "bf16-mixed" if not gpu or torch.cuda.is_bf16_supported() else "16-mixed"
     board = place and importlib.util.find_spec("tensorboard")
     return lightning.Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices=here if world > 1 else 1,
-        num_nodes=max(1, world // here),
+        devices=task.rank.here,
+        num_nodes=task.rank.machines,
         strategy="ddp" if world > 1 else "auto",
         precision=half,
         deterministic="warn" if gpu else None,

@@ -26,20 +26,14 @@ def fit_logistic(start: Network, data: TrainingData, recipe: Recipe) -> Fitted:
     """Fit the last layer, and nothing else, on the average of the explained map of every view.
 
     The problem is convex, so there is one answer. The scale of each value is folded into the
-    weights; the weights of the bank say how much each frame counts.
+    weights; the weights of the bank say how much each frame counts. `train.rules` sees to it that
+    the head is an average and one linear layer.
 
     Returns
     -------
     the network, and one row in which the losses are cross-entropies
-
-    Raises
-    ------
-    ValueError
-        If the head is anything but an average and one linear layer.
     """
-    plan, bank = recipe.head, data.bank
-    if plan.pool != "average" or plan.single or plan.hidden or plan.conv or plan.max_pool > 1:
-        raise ValueError("the method logistic needs a head of an average and a linear layer alone")
+    bank = data.bank
     began_s = time.monotonic()
     places = bank.chosen()
     values = _pooled(start, bank, places)

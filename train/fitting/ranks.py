@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from dataclasses import dataclass
 
 import torch
@@ -18,14 +19,23 @@ class Rank:
     ----------
     place : number of this process, from 0
     world : number of processes, on all machines
+    near : number of this process among those on its machine, from 0
+    here : number of processes on this machine
     """
 
     place: int = 0
     world: int = 1
+    near: int = 0
+    here: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.place < self.world:
             raise ValueError(f"process {self.place} of {self.world}; expected one from 0 on")
+
+    @property
+    def machines(self) -> int:
+        """Number of machines; torchrun starts the same number of processes on each."""
+        return self.world // self.here
 
 
 ALONE = Rank()
@@ -36,7 +46,8 @@ def rank() -> Rank:
     if not TorchElasticEnvironment.detect():
         return ALONE
     environment = TorchElasticEnvironment()
-    return Rank(environment.global_rank(), environment.world_size())
+    here = int(os.environ["LOCAL_WORLD_SIZE"])  # torchrun's, which Lightning does not read
+    return Rank(environment.global_rank(), environment.world_size(), environment.local_rank(), here)
 
 
 def is_first() -> bool:
@@ -48,7 +59,7 @@ def fast_device() -> torch.device:
     """Return this process's GPU if the machine has one, else the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", rank().place % torch.cuda.device_count())
+    return torch.device("cuda", rank().near % torch.cuda.device_count())
 
 
 def meet() -> None:

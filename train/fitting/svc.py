@@ -20,6 +20,8 @@ from train.recipe import Recipe
 def fit_svc(start: Network, data: TrainingData, recipe: Recipe) -> Fitted:
     """Fit a linear support vector machine on the flattened maps of the unchanged frames.
 
+    `train.rules` sees to it that the head is the flattened map and one unit.
+
     The machine's decision value becomes the single unit z of the head, so its logits are -z/2 and
     z/2; the probabilities mean nothing before the temperature is fitted. Products of maps are
     worked out once, by matrix multiplication, which takes a fraction of the time of the library's
@@ -29,18 +31,10 @@ def fit_svc(start: Network, data: TrainingData, recipe: Recipe) -> Fitted:
     -------
     the network, and one row in which the losses are cross-entropies
 
-    Raises
-    ------
-    ValueError
-        If the head is anything but the flattened map and one unit.
-
     References
     ----------
     Cortes and Vapnik, "Support-Vector Networks", Machine Learning 20, 1995.
     """
-    plan = recipe.head
-    if plan.pool != "flatten" or not plan.single or plan.hidden or plan.conv or plan.norm:
-        raise ValueError("the method svc needs a head of the flattened map and one unit alone")
     began_s = time.monotonic()
     maps = _flat_maps(start, data.bank)
     positive = (data.bank.labels[data.bank.chosen()] == recipe.positive).numpy()

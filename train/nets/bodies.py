@@ -6,12 +6,14 @@ which is trained. Which is which depends on what the recipe freezes.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from stream.errors import UsageError
 from train.recipe import Recipe
 
 SMALL_CNN = "small-cnn"
@@ -203,7 +205,17 @@ class EarlyBody(nn.Module):
 
 
 def create(name: str) -> nn.Module:
-    """Return a timm network without its classifier and with random weights."""
+    """Return a timm network without its classifier and with random weights.
+
+    Raises
+    ------
+    UsageError
+        C06 if timm does not know the name.
+    """
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), 1, cutoff=0)
+        hint = f"expected a name of timm; nearest: {near[0]!r}"
+        raise UsageError(f"backbone {name!r}", "no such network", hint, fault="C06")
     net = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
     for unused in AFTER_POOLING.get(type(net).__name__, ()):
         setattr(net, unused, nn.Identity())

@@ -78,9 +78,9 @@ def export_model(model: Revealing, spec: ModelSpec, path: Path) -> None:
     _write(proto, spec, path)
 
 
-def stamp(path: Path, spec: ModelSpec) -> None:
-    """Put another spec into an exported model."""
-    proto = onnx.load(path)
+def stamp(source: Path, spec: ModelSpec, path: Path) -> None:
+    """Write an exported model to `path` with another spec."""
+    proto = onnx.load(source)
     del proto.metadata_props[:]
     _write(proto, spec, path)
 

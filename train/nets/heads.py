@@ -144,9 +144,9 @@ class Head(nn.Module):
         values = pooled.mean((2, 3)) if self.plan.pool == "average" else pooled.flatten(1)
         sums = []
         for layer in self.hidden:
-            sums.append(layer(self.drop(values)))
+            sums.append(layer(values if sums and self.plan.drop_once else self.drop(values)))
             values = sums[-1].relu()
-        units = self.last(self.drop(values))
+        units = self.last(values if sums and self.plan.drop_once else self.drop(values))
         return (units @ self.spread.T if self.plan.single else units), sums
 
     def _gradient(self, sums: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import safetensors.torch
 import timm
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,11 @@ from engines.spec import CamKind
 from stream.errors import UsageError
 from train.nets.bodies import SMALL_CNN, Body, EarlyBody, build_body
 from train.nets.heads import Head
+from train.nets.weights import read_tensors
 from train.recipe import Recipe
 
 RANDOM = "random"
+NOT_PRETRAINED = f"{RANDOM} start: not pretrained"
 CLASSIFIERS = ("classifier", "fc", "head", "AuxLogits", "pre_logits")
 """First parts of the names of tensors that belong to ImageNet's classes."""
 
@@ -87,7 +88,7 @@ def build_network(recipe: Recipe) -> Network:
     """
     torch.manual_seed(recipe.seed)
     body = build_body(recipe)
-    shape = map_shape(body, recipe.input_px)
+    shape = _shape_for(body, recipe)
     smallest = recipe.head.max_pool + (0 if recipe.head.pad or not recipe.head.conv else 2)
     if min(shape[1:]) < smallest:
         raise UsageError(
@@ -101,6 +102,19 @@ def build_network(recipe: Recipe) -> Network:
         body,
         Head(recipe.head, shape, count, recipe.positive, recipe.drop),
     )
+
+
+def _shape_for(body: Body | EarlyBody, recipe: Recipe) -> tuple[int, int, int]:
+    """Return the shape of a body's map for the input of a recipe, or refuse them."""
+    try:
+        return map_shape(body, recipe.input_px)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        names = ", ".join(recipe.backbones)
+        raise UsageError(
+            f"{recipe.name} {recipe.variant}",
+            f"{names} makes no joint map of an input of {recipe.input_px} px",
+            "give a larger input_px, or backbones with maps of one size",
+        ) from error
 
 
 @torch.no_grad()
@@ -131,10 +145,10 @@ def load_backbones(network: Network, recipe: Recipe, weights: Path | None) -> st
     Raises
     ------
     UsageError
-        If a file is missing or does not fit, or there is neither a file nor a connection.
+        If a file is missing, broken or does not fit, or there is neither a file nor a connection.
     """
     if weights == Path(RANDOM):
-        return "random start: not pretrained"
+        return NOT_PRETRAINED
     named = [name for name in recipe.backbones if name != SMALL_CNN]
     nets = [
         net
@@ -142,18 +156,14 @@ def load_backbones(network: Network, recipe: Recipe, weights: Path | None) -> st
         if name != SMALL_CNN
     ]
     said = [_load(net, name, weights) for name, net in zip(named, nets, strict=True)]
-    return ", ".join(said) or "random start: the network has no pretrained part"
+    return ", ".join(said) or f"{RANDOM} start: the network has no pretrained part"
 
 
 def _load(net: nn.Module, name: str, weights: Path | None) -> str:
     if weights is None:
         return _load_from_timm(net, name)
     path = _find(weights, name)
-    stored = (
-        safetensors.torch.load_file(path)
-        if path.suffix == ".safetensors"
-        else torch.load(path, map_location="cpu", weights_only=True)
-    )
+    stored = read_tensors(path)
     fill(net, {k: v for k, v in stored.items() if not k.startswith(CLASSIFIERS)}, path.name, name)
     return path.name
 

@@ -18,7 +18,7 @@ from train.audit.leaks import shown_place
 from train.data.prepare import Prepared
 from train.data.samples import list_digest, list_lines
 from train.nets.export import check_parity, export_model, stamp
-from train.nets.models import count_parameters
+from train.nets.models import NOT_PRETRAINED, count_parameters
 from train.runs.parts import Outcome
 from train.runs.pictures import draw_run
 from train.runs.results import (
@@ -46,11 +46,11 @@ def finish(
     Cross-validated figures cannot come from the exported model, which has trained on every frame;
     they come from the networks of the folds. All others come from the exported file.
     """
-    path = folder / "model.onnx"
+    unproved = folder / "unproved.onnx"
     spec = build_spec(study, prepared, outcome)
-    export_model(outcome.model, spec, path)
+    export_model(outcome.model, spec, unproved)
     write_file(folder / "trained-on.tsv", "\n".join(list_lines(outcome.trained_on)).encode())
-    engine = open_engine(load_model(path), "auto")
+    engine = open_engine(load_model(unproved), "auto")
     try:
         frames = prepared.inputs[outcome.places]
         parity = check_parity(outcome.model, engine, frames[:PARITY_FRAMES], spec.temperature)
@@ -66,7 +66,8 @@ def finish(
         engine.close()
     report = build_report(study, prepared, outcome, held, (by, parity))
     spec = msgspec.structs.replace(spec, metrics=headlines(report))
-    stamp(path, spec)
+    stamp(unproved, spec, folder / "model.onnx")
+    unproved.unlink()
     write_file(folder / "predictions.xlsx", encode_sheet(_predictions(prepared, outcome, held)))
     draw_run(report, prepared, outcome, held, folder / "figures")
     return report, spec
@@ -112,7 +113,7 @@ def build_report(
     recipe, reference = outcome.recipe, outcome.reference
     parts = _parts(prepared, outcome, held)
     warnings = [LEAKED] if prepared.leaks else []
-    warnings += [RANDOM_START] if "random start" in outcome.weights else []
+    warnings += [RANDOM_START] if NOT_PRETRAINED in outcome.weights else []
     return RunReport(
         recipe=study.name,
         profile=study.profile,
@@ -132,6 +133,7 @@ def build_report(
         frames=measure(held, recipe.classes, recipe.positive_class),
         clips=measure(held.by_clip(), recipe.classes, recipe.positive_class),
         people=measure(held.by_person(), recipe.classes, recipe.positive_class),
+        loss=cross_entropy(held),
         parts=parts,
         mean_over_parts=mean_over(parts) if recipe.split.kind == "folds" and parts else {},
         variants=_variants(outcome),
@@ -139,6 +141,13 @@ def build_report(
         published_where=recipe.published_where,
         warnings=tuple(warnings),
     )
+
+
+def cross_entropy(held: Scored) -> float:
+    """Return the mean negative log-probability of the truth, without temperature where known."""
+    probs = held.probs if held.raw is None else held.raw
+    of_truth = probs[np.arange(len(probs)), held.labels]
+    return float(-np.log(np.maximum(of_truth, np.finfo(np.float64).tiny)).mean())
 
 
 def _parts(prepared: Prepared, outcome: Outcome, held: Scored) -> dict[str, Figures]:

@@ -29,7 +29,7 @@ def draw_run(
     banner = "; ".join(report.warnings)
     caption = Caption(f"{report.recipe}, {report.variant}, held-out frames. {report.split}", banner)
     draw_all(held, outcome.features, recipe.classes, outcome.history, folder, caption)
-    if len(outcome.trials) > 1:
+    if len(outcome.trials) > 1 or recipe.figures:
         for trial in outcome.trials:
             _draw_trial(trial, prepared, folder / trial.recipe.variant, banner)
     _draw_comparisons(report, folder, caption)
@@ -76,6 +76,6 @@ def draw_activations(trial: Trial, prepared: Prepared, path: Path, caption: Capt
     cams = trial.network.head.cam(maps)[torch.arange(len(rows)), said].numpy()
     names = trial.answers
     labels = trial.banks[TEST].labels[rows]
-    titles = [f"{names[int(a)]} (is {names[int(b)]})" for a, b in zip(said, labels, strict=True)]
+    titles = [f"{names[int(a)]}\n(is {names[int(b)]})" for a, b in zip(said, labels, strict=True)]
     pictures = prepared.inputs[prepared.places(TEST)[rows]]
     draw_maps(pictures, cams, titles, max(float(cams.max()), 1e-6), path, caption)

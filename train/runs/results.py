@@ -53,6 +53,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     parity : largest difference between engine and torch for each output, relative
     temperature, threshold : as in the spec
     frames, clips, people : pooled held-out figures
+    loss : mean cross-entropy of the held-out frames, without the temperature
     parts : figures of frames by fold or region
     mean_over_parts : of the folds' figures, as cross-validated results are published
     variants : the networks that were compared
@@ -78,6 +79,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     frames: Figures
     clips: Figures
     people: Figures
+    loss: float
     parts: dict[str, Figures]
     mean_over_parts: dict[str, float]
     variants: dict[str, VariantReport]
@@ -120,6 +122,7 @@ def draw_report(report: RunReport) -> str:
         "",
         draw_classes(report.levels),
         "",
+        f"Loss (cross-entropy, frames) {report.loss:.4f}. "
         f"Temperature {report.temperature:.3f}: calibration error {pooled.uncalibrated_error} "
         f"before, {pooled.calibration_error} after. Threshold {report.threshold:.3f}. "
         f"Seed {report.seed}, weights {report.weights}.",

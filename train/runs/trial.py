@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from train.data.prepare import Prepared, Say
 from train.data.samples import Sample
-from train.data.split import TEST, TRAIN, VALIDATION
+from train.data.split import LEFT_OUT, TEST, TRAIN, VALIDATION
 from train.fitting.bank import Bank, build_bank, draw_weights, to_planes
 from train.fitting.fit import Answers, Fitted, TrainingData, answer, fit
 from train.fitting.logistic import fit_logistic
@@ -104,7 +104,7 @@ def start_network(recipe: Recipe, prepared: Prepared, weights: Path | None) -> t
     start = build_network(recipe)
     source = load_backbones(start, recipe, weights)
     if source.startswith(RANDOM):
-        places = np.flatnonzero((prepared.parts != TEST) & (prepared.parts != VALIDATION))
+        places = np.flatnonzero(~np.isin(prepared.parts, (VALIDATION, TEST, LEFT_OUT)))
         chosen = places[np.linspace(0, len(places) - 1, SETTLING).round().astype(int)]
         settle_norms(start, to_planes(prepared.inputs[chosen]))
     return start, source

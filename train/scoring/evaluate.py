@@ -201,5 +201,10 @@ def _score(model: Model, logits: NDArray[np.float32], truths: Sequence[Truth]) -
         for t in (1.0, model.spec.temperature)
     )
     labels = np.array([truth.label for truth in truths], np.int64)
-    groups, sources = tuple(t.group for t in truths), tuple(t.source for t in truths)
-    return Scored(probs, labels, groups, sources, raw)
+    return Scored(probs, labels, _name_people(truths), tuple(t.source for t in truths), raw)
+
+
+def _name_people(truths: Sequence[Truth]) -> tuple[str, ...]:
+    """Return who each frame is of; the same name in two folders is two people."""
+    several = len({truth.place for truth in truths}) > 1
+    return tuple(f"{t.place}: {t.group}" if several else t.group for t in truths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import msgspec
 
@@ -48,17 +49,19 @@ def claim_folder(out: Path, data: Sequence[str]) -> None:
     Raises
     ------
     UsageError
-        C08 when it lies inside the data.
-    StorageError
-        C08 when it cannot be written.
+        C08 when it lies inside the data or cannot be written.
     """
     for entry in data:
         if not entry.startswith(PHANTOM) and out.resolve().is_relative_to(Path(entry).resolve()):
             problem = f"lies inside the data {entry}"
             raise UsageError(str(out), problem, "choose another --out", fault="C08")
-    trial = out / ".trial"
-    write_file(trial, b"")
-    trial.unlink()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+        raise UsageError(str(out), problem, "choose another --out", fault="C08") from error
 
 
 def write_evaluation(found: Evaluation, answers: Answers, out: Path) -> list[str]:

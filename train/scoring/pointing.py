@@ -16,6 +16,7 @@ from engines.pixels import Pixels
 from engines.preprocess import cam_to_image, place, to_model_input
 from stream.errors import UsageError
 from stream.sources.phantom import FINDINGS, PhantomScene, parse_phantom
+from train.scoring.metrics import draw_people
 
 HELD_OUT_SEED = 3_000_000
 
@@ -62,8 +63,11 @@ def measure_pointing(
     EngineError
         If the model cannot be used.
     UsageError
-        If a source is no phantom, or no frame shows the finding.
+        If a source is no phantom, no frame is asked for, or none shows the finding.
     """
+    if min(seeds, frames) < 1:
+        problem = f"--seeds {seeds} --frames {frames}"
+        raise UsageError("pointing", problem, "give 1 or more of each")
     model = load_model(path)
     uris = list(sources) if sources else held_out_clips(model.spec.positive_class, seeds)
     engine = open_engine(model, engine_name)
@@ -76,13 +80,23 @@ def measure_pointing(
         raise UsageError(
             path.name, f"no frame of {len(uris)} clips shows the finding", "give other --sources"
         )
-    draws = (
-        np.random.default_rng(0).multinomial(len(uris), np.full(len(uris), 1 / len(uris)), 2000)
-        @ counts
-    )
-    low, high = np.quantile(draws[:, 0] / np.maximum(draws[:, 1], 1), [0.025, 0.975])
-    numbers = float(hits / shown), float(low), float(high), float(covered / shown)
+    numbers = float(hits / shown), *spread_of_share(counts), float(covered / shown)
     return Pointing(path.name, str(engine.info), len(uris), int(shown), int(hits), *numbers)
+
+
+def spread_of_share(counts: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % interval of hits over frames that show the finding.
+
+    Draws of clips none of which shows it are left out, as they say nothing.
+
+    Parameters
+    ----------
+    counts : shape (N, 2 or more), hits and shown frames of each clip
+    """
+    drawn = [times @ counts for times in draw_people(len(counts), len(counts))]
+    hits, shown = np.concatenate(drawn)[:, :2].T
+    low, high = np.quantile(hits[shown > 0] / shown[shown > 0], [0.025, 0.975])
+    return float(low), float(high)
 
 
 def held_out_clips(finding: str, seeds: int) -> list[str]:
