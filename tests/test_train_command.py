@@ -139,8 +139,18 @@ def test_figures_of_an_earlier_run_do_not_stay(tmp_path, lung):
     old = tmp_path / "lung" / "figures" / "old.png"
     old.parent.mkdir(parents=True)
     old.touch()
-    run_recipe(order("lung", tmp_path, lung, input_px=64), lambda line: None)
+    (tmp_path / "lung" / "model.onnx").touch()
+    run_recipe(order("lung", tmp_path, lung, input_px=64, overwrite=True), lambda line: None)
     assert not old.exists() and (old.parent / "roc.png").is_file()
+
+
+def test_c08_folder_that_holds_a_run_is_not_touched(tmp_path, lung):
+    kept = tmp_path / "lung" / "model.onnx"
+    kept.parent.mkdir()
+    kept.write_bytes(b"precious")
+    with pytest.raises(UsageError, match=r"\[C08\].*holds a run; give --resume, --overwrite"):
+        run_recipe(order("lung", tmp_path, lung), lambda line: None)
+    assert [path.name for path in kept.parent.iterdir()] == ["model.onnx"]
 
 
 @pytest.mark.slow

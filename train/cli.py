@@ -25,6 +25,7 @@ def train(
     attribution: list[str] | None = None,
     allow_leak: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
 ) -> None:
     """Train a recipe's networks, export the best one and measure it on held-out data.
@@ -62,6 +63,8 @@ def train(
         model and every figure say so.
     resume
         Go on with an interrupted run of the same recipe and data; its results are the same.
+    overwrite
+        Replace a run that is already in the folder.
     quick
         Tiny run that only shows that everything works; its figures mean nothing.
     """
@@ -78,6 +81,7 @@ def train(
         tuple(variant or ()),
         allow_leak,
         resume,
+        overwrite,
         input_px,
         tuple(attribution or ()),
     )

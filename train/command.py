@@ -48,6 +48,7 @@ class Order:
     variants: tuple[str, ...] = ()
     allow_leak: bool = False
     resume: bool = False
+    overwrite: bool = False
     input_px: int | None = None
     attribution: tuple[str, ...] = ()
 
@@ -82,7 +83,7 @@ def run_recipe(order: Order, say: Callable[[str], None]) -> tuple[str, Path]:
     data = _find_data(study.first, order.data)
     folder = order.out / (study.name if study.profile == SOUND else f"{study.name}-{study.profile}")
     if is_first():
-        _open_folder(folder, study, data, order.resume)
+        _open_folder(folder, study, data, order)
     else:
         say = _keep_quiet
     prepared = _prepare(study, data, folder, order, say)
@@ -130,17 +131,21 @@ def _find_data(recipe: Recipe, data: Path | None) -> Path | None:
     return data
 
 
-def _open_folder(folder: Path, study: Study, data: Path | None, resume: bool) -> None:
+def _open_folder(folder: Path, study: Study, data: Path | None, order: Order) -> None:
     """Make the run folder and write the recipe, unless an interrupted run goes on there.
 
     Raises
     ------
     UsageError
-        C08 if it lies inside the data or cannot be written; if there is nothing to resume, or
-        another recipe.
+        C08 if it lies inside the data, cannot be written, or holds a run that is not to be
+        replaced; if there is nothing to resume, or another recipe.
     """
     path, resolved = folder / "recipe.json", _resolved(study)
-    if not resume:
+    taken = (folder / "model.onnx").exists() or any((folder / "checkpoints").glob("**/*"))
+    if taken and not (order.resume or order.overwrite):
+        remedy = "give --resume, --overwrite or another --out"
+        raise UsageError(str(folder), "holds a run", remedy, fault="C08")
+    if not order.resume:
         claim_folder(folder, [str(data)] if data else [])
         write_file(path, resolved)
     elif not path.is_file():
