@@ -75,9 +75,10 @@ def test_clean_data_has_no_problems(tmp_path):
 
 
 def test_clips_are_audited_by_their_frames_and_v06_broken_ones_are_listed(tmp_path):
-    for name in ("a/one.mp4", "b/two.mp4"):
-        (tmp_path / name).parent.mkdir()
-        write_clip(tmp_path / name, 12)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    write_clip(tmp_path / "a/one.mp4", 12)
+    (tmp_path / "b/two.mp4").write_bytes((tmp_path / "a/one.mp4").read_bytes())
     (tmp_path / "b/cut.mp4").write_bytes((tmp_path / "b/two.mp4").read_bytes()[:400])
     found = audit(tmp_path, Layout(frames_per_clip=3))
     assert (found.files, found.frames, found.byte_copies.opposite) == (3, 6, 3)
