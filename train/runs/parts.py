@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,16 +66,33 @@ class Outcome:
     trials: tuple[Trial, ...] = ()
 
 
-def run_parts(
+Compared = dict[str, tuple[Figures, Figures]]
+"""Validation and test figures of every variant."""
+
+
+def run_trials(
     study: Study, prepared: Prepared, weights: Path | None, folder: Path, say: Say
-) -> Outcome:
-    """Train every variant, keep the one with the best validation figures, test them all."""
+) -> tuple[list[Trial], Compared]:
+    """Train every variant in a folder of its own and measure it on both held-out parts."""
     trials = [
         run_trial(recipe, prepared, weights, folder / name, say)
         for name, recipe in study.variants.items()
     ]
     compared = {trial.recipe.variant: compare(trial, prepared) for trial in trials}
-    best = max(trials, key=lambda trial: compared[trial.recipe.variant][0].balanced_accuracy.value)
+    return trials, compared
+
+
+def best_of(trials: Iterable[Trial], compared: Compared) -> Trial:
+    """Return the variant with the highest balanced accuracy on the validation part."""
+    return max(trials, key=lambda trial: compared[trial.recipe.variant][0].balanced_accuracy.value)
+
+
+def run_parts(
+    study: Study, prepared: Prepared, weights: Path | None, folder: Path, say: Say
+) -> Outcome:
+    """Train every variant, keep the one with the best validation figures, test them all."""
+    trials, compared = run_trials(study, prepared, weights, folder, say)
+    best = best_of(trials, compared)
     recipe = best.recipe
     say(f"best on validation: {recipe.variant}")
     held = hold(best, prepared, VALIDATION)

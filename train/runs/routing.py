@@ -11,8 +11,7 @@ import torch
 from train.data.prepare import Prepared, Say
 from train.data.split import TEST, TRAIN, VALIDATION
 from train.nets.cascade import Cascade
-from train.runs.parts import Outcome, compare, named, score_part
-from train.runs.trial import run_trial
+from train.runs.parts import Outcome, best_of, named, run_trials, score_part
 from train.scoring.reference import Held, build_reference
 from train.study import Study
 
@@ -23,16 +22,9 @@ def run_cascade(
     study: Study, prepared: Prepared, weights: Path | None, folder: Path, say: Say
 ) -> Outcome:
     """Train all routers and heads, join the best of each by validation, and test the cascade."""
-    trials = [
-        run_trial(recipe, prepared, weights, folder / name, say)
-        for name, recipe in study.variants.items()
-    ]
-    compared = {trial.recipe.variant: compare(trial, prepared) for trial in trials}
+    trials, compared = run_trials(study, prepared, weights, folder, say)
     router, looker = (
-        max(
-            (trial for trial in trials if trial.recipe.target == target),
-            key=lambda trial: compared[trial.recipe.variant][0].balanced_accuracy.value,
-        )
+        best_of((trial for trial in trials if trial.recipe.target == target), compared)
         for target in ("region", "label")
     )
     recipe = msgspec.structs.replace(
