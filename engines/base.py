@@ -109,13 +109,20 @@ class Engine(Protocol):
         """How many runs may be under way to keep the device busy."""
         ...
 
-    def submit(self, frame: NDArray[np.uint8]) -> Pending:
-        """Start a run over one frame of shape (h, w, 3), uint8 RGB at model size.
+    @property
+    def max_batch(self) -> int:
+        """How many frames one run may take."""
+        ...
+
+    def submit(self, frames: NDArray[np.uint8]) -> Pending:
+        """Start a run over frames of shape (N, h, w, 3), uint8 RGB, 1 <= N <= max_batch.
+
+        The caller leaves `frames` unchanged until the answer is there.
 
         Raises
         ------
         ValueError
-            If the frame has another shape or type.
+            If the frames have another shape or type, or are too many.
         """
         ...
 
@@ -133,8 +140,8 @@ def run_frames(engine: Engine, frames: NDArray[np.uint8]) -> EngineOutput:
     """
     answers: list[EngineOutput] = []
     under_way: list[Pending] = []
-    for frame in frames:
-        under_way.append(engine.submit(frame))
+    for start in range(0, len(frames), engine.max_batch):
+        under_way.append(engine.submit(frames[start : start + engine.max_batch]))
         if len(under_way) >= engine.depth:
             answers.append(under_way.pop(0).result())
     answers.extend(pending.result() for pending in under_way)
@@ -142,10 +149,11 @@ def run_frames(engine: Engine, frames: NDArray[np.uint8]) -> EngineOutput:
     return EngineOutput(*(np.concatenate(part) for part in parts))
 
 
-def check_input(frame: NDArray[np.uint8], spec: ModelSpec) -> None:
-    """Raise `ValueError` unless `frame` is what the model takes."""
+def check_input(frames: NDArray[np.uint8], spec: ModelSpec, max_batch: int) -> None:
+    """Raise `ValueError` unless `frames` are what the engine takes."""
     width, height = spec.input_wh
-    if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
-        raise ValueError(
-            f"frame {frame.shape} {frame.dtype}: expected ({height}, {width}, 3) uint8"
-        )
+    wanted = (height, width, 3)
+    if frames.shape[1:] != wanted or frames.dtype != np.uint8:
+        raise ValueError(f"frames {frames.shape} {frames.dtype}: expected (N, *{wanted}) uint8")
+    if not 1 <= len(frames) <= max_batch:
+        raise ValueError(f"{len(frames)} frames in one run: expected 1 to {max_batch}")

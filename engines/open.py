@@ -55,7 +55,7 @@ def _try_out(engine: Engine) -> None:
     width, height = engine.model.spec.input_wh
     began_s = time.monotonic()
     try:
-        engine.submit(np.full((height, width, 3), 128, np.uint8)).result()
+        engine.submit(np.full((1, height, width, 3), 128, np.uint8)).result()
     except EngineError as error:
         engine.close()
         raise EngineError(engine.model.name, f"trial run: {error.problem}", fault="M05") from error

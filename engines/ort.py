@@ -65,17 +65,22 @@ class OnnxRuntimeEngine:
     @property
     def info(self) -> EngineInfo:
         """Runtime, version, device and precision."""
-        return EngineInfo("onnxruntime", ort.__version__, "CPU", "f32")
+        return EngineInfo("onnxruntime", ort.__version__, "CPU", "fp32")
 
     @property
     def depth(self) -> int:
         """One run per thread."""
         return self._depth
 
-    def submit(self, frame: NDArray[np.uint8]) -> _Pending:
-        """Start a run over one frame (h, w, 3)."""
-        check_input(frame, self._model.spec)
-        return _Pending(self._model, self._pool.submit(self._run, frame[None]))
+    @property
+    def max_batch(self) -> int:
+        """One frame a run."""
+        return 1
+
+    def submit(self, frames: NDArray[np.uint8]) -> _Pending:
+        """Start a run over (1, h, w, 3)."""
+        check_input(frames, self._model.spec, self.max_batch)
+        return _Pending(self._model, self._pool.submit(self._run, frames))
 
     def close(self) -> None:
         """Wait for runs under way and stop the threads."""

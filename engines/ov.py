@@ -65,15 +65,20 @@ class OpenVinoEngine:
         """Two runs per stream: one running, one ready to start."""
         return self._depth
 
-    def submit(self, frame: NDArray[np.uint8]) -> _Pending:
-        """Start a run over one frame (h, w, 3); waits for the oldest when all are under way."""
-        check_input(frame, self._model.spec)
+    @property
+    def max_batch(self) -> int:
+        """One frame a run."""
+        return 1
+
+    def submit(self, frames: NDArray[np.uint8]) -> _Pending:
+        """Start a run over (1, h, w, 3); waits for the oldest when all are under way."""
+        check_input(frames, self._model.spec, self.max_batch)
         if not self._idle:
             self._busy[0].wait()
         request = self._idle.pop()
-        pending = _Pending(self, request, frame)
+        pending = _Pending(self, request, frames)
         self._busy.append(pending)
-        request.start_async({"frames": frame[None]}, share_inputs=True)
+        request.start_async({"frames": frames}, share_inputs=True)
         return pending
 
     def close(self) -> None:
@@ -92,7 +97,7 @@ class _Pending:
 
     engine: OpenVinoEngine
     request: Any
-    frame: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
     output: EngineOutput | None = None
     error: EngineError | None = None
 

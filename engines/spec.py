@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from engines.options import Precision
+
 METADATA_KEY = "sonostream"
 SCHEMA = 1
 FORMULA = ("", "=", "+", "-", "@")
@@ -59,6 +61,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     cam_scale : per class, the map value drawn as full intensity
     gate : feature statistics, or None when the model has none
     precision : numeric type of the weights
+    reference_digest : sha256 of the FP32 model that this one stands in for; empty when it is one
     data_digest : sha256 of the training data list
     metrics : figures by name
     metrics_split : what the metrics were measured on, in words
@@ -80,7 +83,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     cam_kind: CamKind
     cam_scale: tuple[float, ...]
     gate: Gate | None = None
-    precision: str = "fp32"
+    precision: Precision = "fp32"
+    reference_digest: str = ""
     data_digest: str
     metrics: dict[str, float]
     metrics_split: str

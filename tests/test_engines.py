@@ -65,7 +65,7 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(engine):
 
 
 def test_answers_belong_to_the_caller(engine):
-    first = engine.submit(plain()).result()
+    first = engine.submit(plain(1)).result()
     before = first.probs.copy()
     run_frames(engine, np.zeros((8, 32, 32, 3), np.uint8))
     assert np.array_equal(first.probs, before)
@@ -73,14 +73,14 @@ def test_answers_belong_to_the_caller(engine):
 
 def test_answers_may_be_collected_late_and_in_any_order(engine):
     frames = np.random.default_rng(2).integers(0, 256, (9, 32, 32, 3)).astype(np.uint8)
-    pending = [engine.submit(frame) for frame in frames]
+    pending = [engine.submit(frame[None]) for frame in frames]
     late = [p.result().probs for p in reversed(pending)][::-1]
     assert np.array_equal(np.concatenate(late), run_frames(engine, frames).probs)
 
 
 def test_a_frame_of_another_size_is_refused(engine):
-    with pytest.raises(ValueError, match=r"expected \(32, 32, 3\) uint8"):
-        engine.submit(np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"expected \(N, \*\(32, 32, 3\)\) uint8"):
+        engine.submit(np.zeros((1, 16, 16, 3), np.uint8))
 
 
 def test_engines_agree_with_the_reference(model):

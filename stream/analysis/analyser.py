@@ -72,7 +72,7 @@ class Analyser:
         model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
         answer = check_pixels(self._picture_part(frame, model_input))
         submitted_ns = time.perf_counter_ns()
-        pending = self.engine.submit(model_input) if answer.state == "ok" else None
+        pending = self.engine.submit(model_input[None]) if answer.state == "ok" else None
         return _Started(frame, answer, pending, submitted_ns - began_ns, submitted_ns)
 
     def _picture_part(self, frame: Frame, model_input: NDArray[np.uint8]) -> NDArray[np.uint8]:
