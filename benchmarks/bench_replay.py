@@ -22,14 +22,17 @@ from benchmarks.loops import Loop, eager_loop, onnxruntime_loop, openvino_loop
 from benchmarks.machine import describe_machine
 from benchmarks.memory import measure_growth
 from engines.base import Engine, run_frames
+from engines.cache import open_cache
+from engines.choose import Wanted, choose_engine
 from engines.load import load_model
-from engines.open import DEMO_MODEL, open_engine
+from engines.open import DEMO_MODEL
 from engines.pixels import Pixels
 from engines.preprocess import to_model_input
 from stream import console
-from stream.commands import DEMO_CLIP
 from stream.config import AnalysisConfig
-from stream.replay import Job, record_clip
+from stream.job import Job, model_used
+from stream.replay import record_clip
+from stream.replay_command import DEMO_CLIP
 from stream.sources.nursery import Nursery
 from stream.sources.video import open_video
 
@@ -61,11 +64,12 @@ def bench(*, rounds: int, out: Path, memory: bool) -> int:
     clips = [str(path) for path in NAMES if path.is_file()] or [str(DEMO_CLIP)]
     model = load_model(DEMO_MODEL)
     cores = len(os.sched_getaffinity(0))
-    engine = open_engine(model, "openvino")
+    chosen = choose_engine(model, open_cache(), Wanted("openvino", "fp32"), console.warn)
+    engine, used = chosen.engine, model_used(chosen, model, DEMO_MODEL)
     try:
         with Nursery() as nursery:
             loops: dict[str, Loop] = {
-                "sonostream": _our_loop(Job(engine, DEMO_MODEL, AnalysisConfig(), nursery=nursery)),
+                "sonostream": _our_loop(Job(engine, used, AnalysisConfig(), nursery=nursery)),
                 "eager": eager_loop(),
                 "onnxruntime": onnxruntime_loop(model, cores),
                 "openvino_queue": openvino_loop(model),

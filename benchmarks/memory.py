@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from stream.commands import DEMO_CLIP
+from stream.replay_command import DEMO_CLIP
 
 RATE_HZ = 25
 MINUTES = (1, 10)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from engines.errors import EngineError
 from engines.load import Model
+from engines.options import EngineOptions, Precision
+from engines.options import Precision
 from engines.spec import ModelSpec
 
 OUTPUTS = ("logits", "probs", "cam", "features")
@@ -31,6 +33,10 @@ class EngineOutput:
     probs: NDArray[np.float32]
     cam: NDArray[np.float32]
     features: NDArray[np.float32]
+
+    def first(self, count: int) -> EngineOutput:
+        """Return the answers to the first `count` frames."""
+        return EngineOutput(*(getattr(self, name)[:count] for name in OUTPUTS))
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse an answer that is not finite or not of the spec's shape.
@@ -67,10 +73,26 @@ class EngineInfo:
     name: str
     version: str
     device: str
-    precision: str
+    precision: Precision
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}, {self.precision}, {self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a compiled engine is bound to besides its model and options.
+
+    Parameters
+    ----------
+    version : of the runtime
+    device : as the runtime names it
+    driver : of the device; empty on a CPU
+    """
+
+    version: str
+    device: str
+    driver: str = ""
 
 
 class Pending(Protocol):
@@ -157,3 +179,35 @@ def check_input(frames: NDArray[np.uint8], spec: ModelSpec, max_batch: int) -> N
         raise ValueError(f"frames {frames.shape} {frames.dtype}: expected (N, *{wanted}) uint8")
     if not 1 <= len(frames) <= max_batch:
         raise ValueError(f"{len(frames)} frames in one run: expected 1 to {max_batch}")
+
+
+def pad_frames(frames: NDArray[np.uint8], least: int) -> NDArray[np.uint8]:
+    """Return at least `least` frames, the last one repeated where there are fewer."""
+    missing = least - len(frames)
+    return np.concatenate([frames, *[frames[-1:]] * missing]) if missing > 0 else frames
+
+
+def check_precision(
+    model: Model, options: EngineOptions, name: str, offered: tuple[Precision, ...]
+) -> None:
+    """Refuse a precision that the engine does not offer or that the model is not made for.
+
+    Parameters
+    ----------
+    name : of the engine, for people
+    offered : precisions of the engine on this machine
+
+    Raises
+    ------
+    EngineError
+    """
+    wanted, made = options.precision, model.spec.precision
+    if wanted not in offered:
+        problem = f"does not offer {wanted} on this machine"
+        raise EngineError(f"engine {name}", problem, f"use {' or '.join(offered)}")
+    if wanted == "int8" and made != "int8":
+        problem = f"int8 asked, but the model is {made}"
+        raise EngineError(model.name, problem, "make an int8 model of it with `stream calibrate`")
+    if wanted != "int8" and made == "int8":
+        problem = f"{wanted} asked, but the model was made int8 by `stream calibrate`"
+        raise EngineError(model.name, problem, "use int8, or the model that it was made from")

@@ -3,51 +3,98 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.base import OUTPUTS, EngineInfo, EngineOutput, check_input
+from engines.base import (
+    OUTPUTS,
+    EngineInfo,
+    EngineOutput,
+    Identity,
+    check_input,
+    check_precision,
+    pad_frames,
+)
+from engines.cpu import count_cores, name_cpu
 from engines.errors import EngineError
 from engines.load import Model
+from engines.options import EngineOptions, Precision
 
 # OpenVINO reports its import over the network unless this module is absent; nothing here may.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino as ov  # noqa: E402
 
+NAME = "openvino"
 
-class OpenVinoEngine:
-    """A model compiled for the CPU in float32, one frame a run, one stream a core.
 
-    Parameters
-    ----------
-    model : verified model
-    threads : cores to use, each running a frame of its own; all when None
+def identify(options: EngineOptions) -> Identity:
+    """Return what a compiled engine depends on: OpenVINO's build and the processor."""
+    return Identity(ov.get_version(), name_cpu())
+
+
+def compile_engine(model: Model, options: EngineOptions, say: Callable[[str], None]) -> bytes:
+    """Compile the model and return OpenVINO's export of it.
 
     Raises
     ------
     EngineError
-        If OpenVINO cannot compile the model.
+        If the precision is not offered or does not fit the model, or OpenVINO refuses the model.
+    """
+    blob = io.BytesIO()
+    _compile(model, options).export_model(blob)
+    return blob.getvalue()
+
+
+def load_engine(model: Model, options: EngineOptions, blob: bytes | None) -> OpenVinoEngine:
+    """Open an engine from its export, or compile it here and now when `blob` is None.
+
+    Raises
+    ------
+    EngineError
+        As `compile_engine`, or if OpenVINO cannot read the export.
+    """
+    if blob is None:
+        return OpenVinoEngine(model, options, _compile(model, options))
+    check_precision(model, options, NAME, offered_precisions())
+    try:
+        compiled = ov.Core().import_model(io.BytesIO(blob), "CPU", _settings(options))
+    except RuntimeError as error:
+        problem = f"OpenVINO cannot load its export: {error}"
+        raise EngineError(model.name, problem, fault="M06") from error
+    return OpenVinoEngine(model, options, compiled)
+
+
+def offered_precisions() -> tuple[Precision, ...]:
+    """Return the precisions of this processor; bf16 only where it is native."""
+    native = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("fp32", "bf16", "int8") if native else ("fp32", "int8")
+
+
+class OpenVinoEngine:
+    """A model compiled for the CPU.
+
+    For throughput each core runs a batch of its own, two of them ready; for latency all cores
+    share one batch.
+
+    Parameters
+    ----------
+    model : verified model
+    options : what it was compiled with
+    compiled : by OpenVINO
     """
 
-    def __init__(self, model: Model, threads: int | None = None) -> None:
-        self._model = model
-        streams = threads or len(os.sched_getaffinity(0))
-        compiled = _compile(model, streams)
+    def __init__(self, model: Model, options: EngineOptions, compiled: ov.CompiledModel) -> None:
+        self._model, self._options = model, options
         version = ov.get_version().split("-")[0]
-        self._info = EngineInfo(
-            "openvino",
-            version,
-            "CPU",
-            compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name(),
-        )
-        self._idle = [compiled.create_infer_request() for _ in range(2 * streams)]
-        self._depth = len(self._idle)
+        self._info = EngineInfo(NAME, version, "CPU", options.precision)
+        self._depth = 2 * _cores(options) if options.mode == "throughput" else 1
+        self._idle = [compiled.create_infer_request() for _ in range(self._depth)]
         self._busy: list[_Pending] = []
 
     @property
@@ -62,23 +109,24 @@ class OpenVinoEngine:
 
     @property
     def depth(self) -> int:
-        """Two runs per stream: one running, one ready to start."""
+        """Throughput: two runs per stream, one running, one ready to start; latency: one."""
         return self._depth
 
     @property
     def max_batch(self) -> int:
-        """One frame a run."""
-        return 1
+        """How many frames one run may take."""
+        return self._options.batch.most
 
     def submit(self, frames: NDArray[np.uint8]) -> _Pending:
-        """Start a run over (1, h, w, 3); waits for the oldest when all are under way."""
+        """Start a run over (N, h, w, 3); waits for the oldest when all are under way."""
         check_input(frames, self._model.spec, self.max_batch)
         if not self._idle:
             self._busy[0].wait()
         request = self._idle.pop()
-        pending = _Pending(self, request, frames)
+        padded = pad_frames(frames, self._options.batch.least)
+        pending = _Pending(self, request, padded, len(frames))
         self._busy.append(pending)
-        request.start_async({"frames": frames}, share_inputs=True)
+        request.start_async({"frames": padded}, share_inputs=True)
         return pending
 
     def close(self) -> None:
@@ -98,6 +146,7 @@ class _Pending:
     engine: OpenVinoEngine
     request: Any
     frames: NDArray[np.uint8]
+    count: int
     output: EngineOutput | None = None
     error: EngineError | None = None
 
@@ -116,29 +165,37 @@ class _Pending:
             return
         try:
             self.request.wait()
-            arrays = (self.request.get_tensor(name).data.copy() for name in OUTPUTS)
+            arrays = (self.request.get_tensor(n).data[: self.count].copy() for n in OUTPUTS)
             self.output = EngineOutput(*arrays)
         except RuntimeError as error:
             self.error = EngineError(self.engine.model.name, f"OpenVINO failed: {error}")
         self.engine._release(self, self.request)
 
 
-def _compile(model: Model, streams: int) -> ov.CompiledModel:
+def _cores(options: EngineOptions) -> int:
+    return options.threads or count_cores()
+
+
+def _settings(options: EngineOptions) -> dict[str, object]:
+    """Return OpenVINO's properties; without a hint it computes in bf16 where that is native."""
+    streams = _cores(options) if options.mode == "throughput" else 1
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bf16" else "f32",
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_NUM_THREADS": str(_cores(options)),
+        "ENABLE_HYPER_THREADING": True,
+    }
+
+
+def _compile(model: Model, options: EngineOptions) -> ov.CompiledModel:
+    check_precision(model, options, NAME, offered_precisions())
     width, height = model.spec.input_wh
+    batch = ov.Dimension(options.batch.least, options.batch.most)  # static where both are equal
     core = ov.Core()
     try:
         network = core.read_model(io.BytesIO(model.data))
-        network.reshape({"frames": [1, height, width, 3]})
-        return core.compile_model(
-            network,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "NUM_STREAMS": str(streams),
-                "INFERENCE_NUM_THREADS": str(streams),
-                "ENABLE_HYPER_THREADING": True,
-            },
-        )
+        network.reshape({"frames": ov.PartialShape([batch, height, width, 3])})
+        return core.compile_model(network, "CPU", _settings(options))
     except RuntimeError as error:
         raise EngineError(
             model.name, f"OpenVINO cannot compile it: {error}", fault="M05"

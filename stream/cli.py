@@ -17,12 +17,17 @@ from stream import __version__
 DEFECT, STORAGE = 70, 6
 STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EIO})
 COMMANDS = {
-    "replay": ("stream.commands:replay", "Analyse recordings and write a report for each."),
-    "demo": ("stream.commands:demo", "Analyse the bundled synthetic clip with the bundled model."),
+    "replay": ("stream.replay_command:replay", "Analyse recordings and write a report for each."),
+    "demo": (
+        "stream.replay_command:demo",
+        "Analyse the bundled clip with the bundled model.",
+    ),
     "verify": ("stream.commands:verify", "Run a session again and compare byte for byte."),
     "info": ("stream.commands:info", "Say what a model or a clip is."),
     "doctor": ("stream.doctor:doctor", "Say what is installed, which engines work, and how fast."),
     "phantom": ("stream.commands:phantom", "Write a phantom clip as a video file."),
+    "compile": ("calib.compile:compile_model", "Compile an engine and let the gate judge it."),
+    "calibrate": ("calib.calibrating:calibrate", "Make a model INT8, or refit its temperature."),
     "train": ("train.cli:train", "Train a recipe and export its model."),
     "audit": ("train.cli:audit", "Check labelled data for copies, leaks and reversed labels."),
     "evaluate": ("train.cli:evaluate", "Measure a model on labelled frames or clips."),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engines.base import EngineOutput, run_frames
 from engines.errors import EngineError
 from engines.load import Model, load_model
-from engines.open import DEMO_MODEL, ENGINES, open_engine
+from engines.open import BACKENDS, DEMO_MODEL, open_engine
 from stream import console
 from stream.session.manifest import versions
 
@@ -32,7 +32,7 @@ def doctor(*, json: bool = False) -> int:
     """
     model = load_model(DEMO_MODEL)
     reference = _try_engine(model, REFERENCE)
-    results = {name: _examine(model, name, reference) for name in ENGINES}
+    results = {name: _examine(model, name, reference) for name in BACKENDS}
     machine = {"system": platform.platform(), "cores": str(len(os.sched_getaffinity(0)))}
     if json:
         console.show_json({"machine": machine, "versions": versions(), "engines": results})

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from engines.pixels import Pixels
 
 State = Literal[
-    "ok", "no_signal", "uniform", "not_ultrasound", "damaged", "failed_infer", "skipped"
+    "ok",
+    "no_signal",
+    "uniform",
+    "not_ultrasound",
+    "damaged",
+    "failed_infer",
+    "skipped",
+    "withdrawn",
 ]
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import msgspec
 
-from engines.base import Engine
 from engines.errors import EngineError
 from stream.analysis.analyser import Analyser
-from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError
 from stream.frame import Frame, Prediction
+from stream.job import Job
 from stream.report.write import write_report
 from stream.session.content import read_content
 from stream.session.journal import Journal
@@ -27,7 +26,6 @@ from stream.session.manifest import (
     MANIFEST,
     Input,
     Manifest,
-    ModelUsed,
     file_digests,
     utc_now,
     versions,
@@ -35,30 +33,9 @@ from stream.session.manifest import (
 )
 from stream.session.record import Recorder
 from stream.sources.base import Problem, Source
-from stream.sources.nursery import Nursery
 from stream.sources.open import SourceOptions, open_source
 
 REPORT = "report"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """How clips are replayed.
-
-    Parameters
-    ----------
-    engine : open engine, used for one clip after another
-    model_path : where its model came from
-    config : of the analysis
-    stream_index : which video stream of a file, or None for its only one
-    nursery : gives each clip its decoder; started from nothing each time when None
-    """
-
-    engine: Engine
-    model_path: Path
-    config: AnalysisConfig
-    stream_index: int | None = None
-    nursery: Nursery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +44,13 @@ class Result:
 
     folder: Path
     manifest: Manifest
+    withdrawn: bool = False
 
     @property
     def exit_code(self) -> int:
-        """5 when the model answered for no frame, 4 when frames are missing, else 0."""
+        """5 when the engine failed its probe or answered for no frame, 4 for a partial input."""
         ledger = self.manifest.ledger
-        if ledger["failed_infer"] and not ledger["analysed"]:
+        if self.withdrawn or (ledger["failed_infer"] and not ledger["analysed"]):
             return EngineError.exit_code
         return 4 if self.manifest.partial else 0
 
@@ -83,7 +61,7 @@ def replay_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
     Parameters and errors are those of `record_clip`.
     """
     recorded = record_clip(uri, job, out, on_frame)
-    return Result(recorded.folder, finish(recorded.folder, recorded.manifest))
+    return replace(recorded, manifest=finish(recorded.folder, recorded.manifest))
 
 
 def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:
@@ -119,7 +97,7 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
             recording.run(
                 analyser.run(itertools.chain([first], frames), job.config.every), on_frame
             )
-    return Result(folder, recording.manifest)
+    return Result(folder, recording.manifest, bool(recording.withdrawn))
 
 
 class _Recording:
@@ -129,30 +107,59 @@ class _Recording:
         self._uri, self._source, self._job, self._folder = uri, source, job, folder
         self._journal = Journal(folder / JOURNAL)
         self._recorder = Recorder(self._journal, job.engine.model.spec, job.config)
+        self.withdrawn = ""
         self._seal(False)
 
     def run(
         self, answers: Iterator[tuple[Frame, Prediction]], on_frame: Callable[[Source], None]
     ) -> None:
-        """Record every answer; whatever happens, close the journal and say how far it came."""
+        """Record every answer; whatever happens, close the journal and say how far it came.
+
+        An engine that fails its known-answer probe ends the recording; what it said since the
+        last good one is withdrawn.
+        """
         complete = False
         try:
             for frame, prediction in answers:
                 self._recorder.add(frame, prediction)
                 on_frame(self._source)
-            complete = True
+                if not self._holds(last=False):
+                    break
+            complete = not self.withdrawn and self._holds(last=True)
         finally:
             try:
                 with self._journal:
-                    self._recorder.seal()
+                    self._recorder.seal(self._job.explain)
             except StorageError:
                 complete = False
                 raise
             finally:
                 self._seal(complete)
 
+    def _holds(self, *, last: bool) -> bool:
+        """Ask for the known answers where that is due; take back what is in doubt."""
+        watch = self._job.watch
+        if watch is None:
+            return True
+        try:
+            if last:
+                watch.check()
+            elif not watch.check_if_due():
+                return True
+        except EngineError as error:
+            count = self._recorder.withdraw(str(error))
+            self.withdrawn = f"{error.problem}; {count} answers since the last good one withdrawn"
+            return False
+        self._recorder.confirm()
+        return True
+
     def _seal(self, complete: bool) -> None:
-        self.manifest = _manifest(self._uri, self._source, self._job, self._recorder, complete)
+        problems = [*self._source.problems, *_engine_problems(self._recorder.ledger.totals())]
+        if self.withdrawn:
+            problems = [*self._source.problems, Problem("F07", self.withdrawn, True)]
+        self.manifest = _manifest(
+            self._uri, self._source, self._job, self._recorder, complete, problems
+        )
         write_manifest(self._folder, self.manifest)
 
 
@@ -209,10 +216,15 @@ def make_folder(out: Path, name: str) -> Path:
     raise AssertionError("unreachable")
 
 
-def _manifest(uri: str, source: Source, job: Job, recorder: Recorder, complete: bool) -> Manifest:
-    info, model = source.info, job.engine.model
-    ledger = recorder.ledger.totals()
-    problems = (*source.problems, *_engine_problems(ledger))
+def _manifest(
+    uri: str,
+    source: Source,
+    job: Job,
+    recorder: Recorder,
+    complete: bool,
+    problems: Sequence[Problem],
+) -> Manifest:
+    info = source.info
     return Manifest(
         created=utc_now(),
         complete=complete,
@@ -223,16 +235,11 @@ def _manifest(uri: str, source: Source, job: Job, recorder: Recorder, complete: 
             stream_index=job.stream_index,
             info=info,
         ),
-        model=ModelUsed(
-            path=str(job.model_path.absolute()),
-            digest=model.digest,
-            spec=msgspec.structs.replace(model.spec, gate=None),
-            engine=job.engine.info.name,
-            runtime=str(job.engine.info),
-        ),
+        model=job.model,
         config=job.config,
+        explain="ig" if job.explain else None,
         verdict=recorder.tracker.verdict(),
-        ledger=ledger,
+        ledger=recorder.ledger.totals(),
         versions=versions(),
         files={},
     )

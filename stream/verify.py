@@ -8,23 +8,32 @@ from typing import Any
 
 import msgspec
 
-from engines.load import load_model
-from engines.open import open_engine
-from stream.replay import Job, replay_clip
+from engines.cache import open_cache
+from engines.choose import Chosen, Wanted, choose_engine
+from engines.load import Model, load_model
+from stream.explain import open_explainer
+from stream.job import Job, model_used
+from stream.replay import replay_clip
 from stream.session.journal import count_rows, first_difference
 from stream.session.ledger import balances
 from stream.session.manifest import JOURNAL, MANIFEST, Manifest, file_digests, read_manifest
 from stream.sources.nursery import Nursery
 
 UNCOMPARED = frozenset({"created", "files"})
+WHY = {"model.engine.reason": "", "model.engine.standing": "", "model.engine.missed": ""}
+"""Words about the choice; a rejected engine that was not forced does not open at all."""
 
 
-def verify_session(folder: Path) -> list[str]:
+def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
     """Return what is wrong with a session, one line each; empty when it stands.
 
     Checks the digest of every file against the manifest, analyses the input again with the same
     model, engine and settings, and compares the journals row by row (timing columns aside) and
     the reports byte for byte.
+
+    Parameters
+    ----------
+    cache : folder of compiled engines, the user's own when None
 
     Raises
     ------
@@ -47,19 +56,27 @@ def verify_session(folder: Path) -> list[str]:
             f"model {model.name} has digest {model.digest}, recorded {manifest.model.digest}",
         ]
     with Nursery() as nursery, tempfile.TemporaryDirectory(prefix="sonostream-verify-") as scratch:
-        engine = open_engine(model, manifest.model.engine)
+        chosen = _choose_again(manifest, model, cache)
         try:
             job = Job(
-                engine,
-                Path(manifest.model.path),
+                chosen.engine,
+                model_used(chosen, model, Path(manifest.model.path)),
                 manifest.config,
                 manifest.input.stream_index,
                 nursery,
+                explain=open_explainer(model, manifest.explain),
             )
             again = replay_clip(manifest.input.uri, job, Path(scratch), lambda source: None)
         finally:
-            engine.close()
+            chosen.engine.close()
         return findings + _compare(folder, manifest, again.folder, again.manifest)
+
+
+def _choose_again(manifest: Manifest, model: Model, cache: Path | None) -> Chosen:
+    """Open the engine that answered then, by name and precision."""
+    used = manifest.model.engine
+    wanted = Wanted(used.name, used.precision, force=used.standing == "forced")
+    return choose_engine(model, open_cache(cache), wanted, lambda line: None)
 
 
 def _changed_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -86,7 +103,7 @@ def _compare(folder: Path, manifest: Manifest, again_folder: Path, again: Manife
 def _compare_manifests(ours: Manifest, again: Manifest) -> list[str]:
     """Name each field of a manifest that the second run gives otherwise, places aside."""
     left, right = (
-        {**_flatten(msgspec.to_builtins(one)), "input.uri": "", "model.path": ""}
+        {**_flatten(msgspec.to_builtins(one)), "input.uri": "", "model.path": "", **WHY}
         for one in (ours, again)
     )
     fields = [key for key in left | right if key.partition(".")[0] not in UNCOMPARED]

@@ -90,12 +90,13 @@ def build_content(
         timeline=line,
         key_frames=tuple(_build_key(rank, line, classes, size_wh) for rank in range(1, keys + 1)),
         ledger={"grabbed": frames, "analysed": frames - lost, "invalid_frame": lost},
+        engine_warning="",
         problems=(),
         partial=False,
         provenance={
             "model": "phantom-kidney",
             "model digest": "9f2c" * 16,
-            "engine": "openvino f32",
+            "engine": "openvino fp32",
         },
         disclaimer=DISCLAIMER,
     )

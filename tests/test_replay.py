@@ -2,32 +2,31 @@
 
 import resource
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from engines.load import load_model
-from engines.open import open_engine
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError
-from stream.replay import Job, make_folder, record_clip, replay_clip
+from stream.replay import make_folder, record_clip, replay_clip
 from stream.session.content import read_content
 from stream.session.journal import first_difference
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
 from stream.verify import verify_session
 from tests.clips import write_clip
+from tests.jobs import open_job
 from tests.tiny_model import save_tiny
 
 
 @pytest.fixture
 def job(tmp_path):
-    path = save_tiny(tmp_path)
-    engine = open_engine(load_model(path), "openvino")
-    yield Job(engine, path, AnalysisConfig())
-    engine.close()
+    job = open_job(save_tiny(tmp_path), tmp_path / "engines")
+    yield job
+    job.engine.close()
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def test_every_frame_has_a_row_with_its_exact_time(job, clip, tmp_path):
 
 
 def test_the_ledger_balances_and_counts_skipped_frames(job, clip, tmp_path):
-    every = Job(job.engine, job.model_path, AnalysisConfig(every=4))
+    every = replace(job, config=AnalysisConfig(every=4))
     manifest = record_clip(clip, every, tmp_path / "out", quiet).manifest
     assert balances(manifest.ledger)
     assert (manifest.ledger["grabbed"], manifest.ledger["analysed"]) == (45, 12)

@@ -63,6 +63,11 @@ class Tracker:
         kept = self._topk.offer(frame, prediction, time_ns)
         return Tracked(time_ns, jumped, smoothed, kept)
 
+    def lose(self, count: int) -> None:
+        """Count frames whose answers were taken back; what follows them starts afresh."""
+        self._total += count
+        self._smoother.restart()
+
     def ranked(self) -> tuple[RankedFrame, ...]:
         """Return the key frames so far, best first."""
         return self._topk.ranked()

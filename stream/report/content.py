@@ -24,6 +24,8 @@ class KeyFrame:
     shown_class : the class whose map is drawn
     image : (H, W) grey or (H, W, 3) RGB, uint8
     saliency : shape (H, W), in [0, 1]; 1 is the model's full scale, the same for the whole run
+    explained : integrated gradients, shape (H, W), in [0, 1]; 1 is the largest of all key frames;
+        None where they were not asked for
     """
 
     rank: int
@@ -36,6 +38,7 @@ class KeyFrame:
     shown_class: str
     image: NDArray[np.uint8]
     saliency: NDArray[np.float32]
+    explained: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,7 @@ class ReportContent:
     verdict_share : share of valid frames that carry the verdict's label, in [0, 1]
     timeline, key_frames : see there; key frames in order of rank
     ledger : named counts; "grabbed" equals the sum of all others
+    engine_warning : why the engine's answers are in doubt, or empty
     problems : one line each; empty for a clean input
     partial : True when frames of the input are missing or damaged
     provenance : digests, versions and settings, label to text
@@ -94,6 +98,7 @@ class ReportContent:
     timeline: Timeline
     key_frames: tuple[KeyFrame, ...]
     ledger: Mapping[str, int]
+    engine_warning: str
     problems: tuple[str, ...]
     partial: bool
     provenance: Mapping[str, str]

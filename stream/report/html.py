@@ -25,11 +25,12 @@ _QUALITIES = (92, 85, 75, 60, 45)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A key frame with its two pictures as data URIs and their size in pixels."""
+    """A key frame with its pictures as data URIs, the last one "" when absent; size in pixels."""
 
     key: KeyFrame
     original: str
     overlay: str
+    explained: str
     size_wh: tuple[int, int]
 
 
@@ -41,7 +42,8 @@ def encode_html(content: ReportContent) -> bytes:
     """
     environment = _environment()
     css = environment.get_template("report.css").render()
-    budget = _IMAGE_BUDGET // (2 * max(1, len(content.key_frames)))
+    pictures = sum(3 if key.explained is not None else 2 for key in content.key_frames)
+    budget = _IMAGE_BUDGET // max(2, pictures)
     balance, balances = wording.balance_words(content.ledger)
     page = environment.get_template("report.html").render(
         content=content,
@@ -69,7 +71,9 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(place=wording.place_words, state=wording.state_words)
     environment.globals.update(
-        not_a_device=wording.NOT_A_DEVICE, scale_meaning=wording.SCALE_MEANING
+        not_a_device=wording.NOT_A_DEVICE,
+        scale_meaning=wording.SCALE_MEANING,
+        explained_meaning=wording.EXPLAINED_MEANING,
     )
     return environment
 
@@ -79,9 +83,16 @@ def _build_pair(key: KeyFrame, budget: int) -> _Pair:
     scale = min(1.0, _MAX_SIDE_PX / max(height, width))
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = resize_plane(key.image, size_wh)
-    saliency = cv2.resize(key.saliency, size_wh, interpolation=cv2.INTER_AREA)
-    overlay = draw_overlay(image, saliency.astype(np.float32, copy=False))
-    return _Pair(key, _encode_jpeg(image, budget), _encode_jpeg(overlay, budget), size_wh)
+    overlays = [
+        "" if drawn is None else _encode_jpeg(draw_overlay(image, _scaled(drawn, size_wh)), budget)
+        for drawn in (key.saliency, key.explained)
+    ]
+    return _Pair(key, _encode_jpeg(image, budget), overlays[0], overlays[1], size_wh)
+
+
+def _scaled(saliency: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.float32]:
+    scaled = cv2.resize(saliency, size_wh, interpolation=cv2.INTER_AREA)
+    return scaled.astype(np.float32, copy=False)
 
 
 def _encode_jpeg(image: NDArray[np.uint8], budget: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent
@@ -21,15 +22,24 @@ _SMALL, _WORDS = Style(2.6), Style(2.45)
 _CAPTION, _NOTE = Style(2.6, 400, MUTED), Style(2.1, 400, MUTED)
 
 
-def encode_panel(content: ReportContent, key: KeyFrame) -> bytes:
-    """Draw one key frame as a PNG of 160 by 94 mm; the same content gives the same bytes."""
+def encode_panel(content: ReportContent, key: KeyFrame, explained: bool = False) -> bytes:
+    """Draw one key frame as a PNG of 160 by 94 mm; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    explained : draw the integrated gradients, which must be there, in place of the class map
+    """
     sheet = Sheet(_SIZE_MM)
     _draw_head(sheet, content, key)
-    _draw_images(sheet, key)
+    right = key.explained if explained else key.saliency
+    assert right is not None
+    caption = "Integrated gradients" if explained else "Saliency"
+    _draw_images(sheet, key, right, f"{caption} for {key.shown_class}")
     _draw_bar(sheet)
     _draw_scores(sheet, content.classes, key)
     _draw_words(sheet, key)
-    _draw_notes(sheet, content)
+    meaning = wording.EXPLAINED_MEANING if explained else wording.SCALE_MEANING
+    _draw_notes(sheet, (meaning, content.disclaimer))
     return sheet.encode_png()
 
 
@@ -38,19 +48,19 @@ def _draw_head(sheet: Sheet, content: ReportContent, key: KeyFrame) -> None:
     room = _RIGHT - _LEFT - sheet.measure(rank, _PLAIN) - 6
     sheet.write(sheet.fit(content.clip_name, _TITLE, room, keep_end=12), (_LEFT, 8.0), _TITLE)
     sheet.write_right(rank, (_RIGHT, 8.0), _PLAIN)
-    partial = "PARTIAL input · " if content.partial else ""
-    verdict = f"{partial}clip verdict: {content.verdict_label}"
+    marks = "PARTIAL input · " * content.partial + "FORCED ENGINE · " * bool(content.engine_warning)
+    verdict = f"{marks}clip verdict: {content.verdict_label}"
     place = wording.place_words(key)
     room = _RIGHT - _LEFT - sheet.measure(place, _PLAIN) - 6
     sheet.write(place, (_LEFT, 13.2), _PLAIN)
     sheet.write_right(sheet.fit(verdict, _PLAIN, room), (_RIGHT, 13.2), _PLAIN)
 
 
-def _draw_images(sheet: Sheet, key: KeyFrame) -> None:
+def _draw_images(sheet: Sheet, key: KeyFrame, right: NDArray[np.float32], caption: str) -> None:
     image = np.atleast_3d(key.image)
     image = np.broadcast_to(image, (*image.shape[:2], 3))
-    captions = ("Original", f"Saliency for {key.shown_class}")
-    pictures = (image, draw_overlay(key.image, key.saliency))
+    captions = ("Original", caption)
+    pictures = (image, draw_overlay(key.image, right))
     width, height = _BOX_MM
     for column, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         left, bottom = _LEFT + column * (width + _GAP_MM), _IMAGES_TOP + height
@@ -92,8 +102,7 @@ def _draw_words(sheet: Sheet, key: KeyFrame) -> None:
         sheet.write(line, (_WORDS_LEFT, _ROWS_TOP + row * _LINE_MM), _WORDS)
 
 
-def _draw_notes(sheet: Sheet, content: ReportContent) -> None:
-    notes = (wording.SCALE_MEANING, content.disclaimer)
+def _draw_notes(sheet: Sheet, notes: tuple[str, ...]) -> None:
     for row, note in enumerate(notes):
         base = _NOTES_TOP + row * _NOTE_MM
         sheet.write(sheet.fit(note, _NOTE, _RIGHT - _LEFT), (_LEFT, base), _NOTE)

@@ -38,6 +38,7 @@ def encode_json(content: ReportContent) -> bytes:
         "schema": SCHEMA,
         "clip": content.clip_name,
         "partial": content.partial,
+        "engine_warning": content.engine_warning,
         "problems": content.problems,
         "verdict": {
             "label": content.verdict_label,

@@ -11,6 +11,10 @@ SCALE_MEANING = (
     "Saliency shows how much each place adds to the score of the class shown; "
     "1 is the model's full scale, the same for every frame of the run."
 )
+EXPLAINED_MEANING = (
+    "Integrated gradients: how much each pixel changed the score of the class shown, from a black "
+    "picture to this one; 1 is the largest value among the key frames."
+)
 
 _STATES = {
     "ok": "usable",
@@ -18,6 +22,7 @@ _STATES = {
     "uniform": "uniform picture",
     "not_ultrasound": "not an ultrasound image",
     "failed_infer": "model gave no answer",
+    "withdrawn": "answer withdrawn: the model failed its known-answer probe",
     "damaged": "damaged in the recording",
     "skipped": "left out by --every",
 }

@@ -37,5 +37,8 @@ def write_report(content: ReportContent, folder: Path) -> tuple[Path, ...]:
     ]
     for number, key in enumerate(content.key_frames, 1):
         written.append(write_whole(folder / f"frame_{number}.png", encode_panel(content, key)))
+        if key.explained is not None:
+            panel = encode_panel(content, key, explained=True)
+            written.append(write_whole(folder / f"frame_{number}_ig.png", panel))
     written.append(write_whole(folder / "index.html", encode_html(content)))
     return tuple(written)

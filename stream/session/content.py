@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,16 @@ DISCLAIMER = (
 )
 
 
+EXPLAINED_SIGMA_PX = 2.0
+"""Width of the blur over integrated gradients, in pixels of the model input: single pixels jump."""
+
+_STANDING = {
+    "accepted": "accepted by the gate against the FP32 reference",
+    "default": "the default FP32 engine, checked against ONNX Runtime",
+    "forced": "FORCED by the user, not accepted by the gate",
+}
+
+
 def read_content(folder: Path, manifest: Manifest) -> ReportContent:
     """Gather what the report of a session shows.
 
@@ -38,7 +49,7 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
     spec = manifest.model.spec
     with open_reading(folder / JOURNAL) as db:
         timeline = _read_timeline(db, len(spec.classes))
-        key_frames = tuple(_read_key_frames(db, spec, timeline.has_time))
+        key_frames = _scale_explained(_read_key_frames(db, spec, timeline.has_time))
     return ReportContent(
         clip_name=manifest.input.info.name,
         source=_source_facts(manifest),
@@ -51,11 +62,20 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
         timeline=timeline,
         key_frames=key_frames,
         ledger=manifest.ledger,
+        engine_warning=_engine_warning(manifest),
         problems=manifest.problems,
         partial=manifest.partial or not manifest.complete,
         provenance=_provenance(manifest),
         disclaimer=DISCLAIMER,
     )
+
+
+def _engine_warning(manifest: Manifest) -> str:
+    engine = manifest.model.engine
+    if engine.standing != "forced":
+        return ""
+    why = "; ".join(engine.missed) or "the gate has not seen it"
+    return f"Forced engine {engine.name} {engine.precision}, not accepted by the gate: {why}"
 
 
 def _read_timeline(db: sqlite3.Connection, classes: int) -> Timeline:
@@ -105,6 +125,29 @@ def _key_frame(row: sqlite3.Row, spec: ModelSpec, has_time: bool) -> KeyFrame:
         shown_class=spec.positive_class,
         image=image,
         saliency=np.clip(on_image / spec.cam_scale[index], 0.0, 1.0).astype(np.float32),
+        explained=_explained_on_image(row["explained"], shape_hw, spec),
+    )
+
+
+def _explained_on_image(
+    data: bytes | None, shape_hw: tuple[int, int], spec: ModelSpec
+) -> NDArray[np.float32] | None:
+    if data is None:
+        return None
+    width, height = spec.input_wh
+    added = np.abs(np.frombuffer(data, "<f4").reshape(height, width))
+    soft = cv2.GaussianBlur(added, (0, 0), EXPLAINED_SIGMA_PX)
+    return cam_to_image(soft, shape_hw, place(shape_hw, spec.input_wh, spec.fit))
+
+
+def _scale_explained(keys: list[KeyFrame]) -> tuple[KeyFrame, ...]:
+    """Bring the integrated gradients of all key frames onto one scale from 0 to 1."""
+    top = max((float(key.explained.max()) for key in keys if key.explained is not None), default=0)
+    return tuple(
+        replace(key, explained=(key.explained / top).astype(np.float32))
+        if key.explained is not None and top > 0
+        else key
+        for key in keys
     )
 
 
@@ -140,19 +183,20 @@ def _source_facts(manifest: Manifest) -> dict[str, str]:
 
 
 def _provenance(manifest: Manifest) -> dict[str, str]:
-    spec, model = manifest.model.spec, manifest.model
+    spec, model, engine = manifest.model.spec, manifest.model, manifest.model.engine
     settings = msgspec.to_builtins(manifest.config)
     full_scale = spec.cam_scale[spec.positive_index]
     return {
         "Model": f"{spec.name}, classes {', '.join(spec.classes)}",
         "Model SHA-256": model.digest,
+        "Engine made from SHA-256": engine.model_digest,
         "Model measured on": spec.metrics_split,
         "Intended use": spec.intended_use,
         "Licence of the weights": spec.licence,
         "Threshold": f"{spec.threshold:.3f}: {spec.threshold_rule}",
         "Temperature": f"{spec.temperature:.3f}",
         "Saliency": f"{spec.cam_kind} of {spec.positive_class}, full scale {full_scale:.3g}",
-        "Engine": model.runtime,
+        "Engine": f"{engine.runtime}: {_STANDING[engine.standing]}",
         "Settings": ", ".join(f"{key} {value}" for key, value in settings.items()),
         "Versions": ", ".join(f"{key} {value}" for key, value in manifest.versions.items()),
     }

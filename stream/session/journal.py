@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stream.closing import Closing
 from stream.errors import StorageError
-from stream.frame import State
+from stream.frame import FrameId, State
 
 FLUSH_NS = 100_000_000
 TIMING_COLUMNS = frozenset({"captured_ns", "preprocess_ns", "engine_ns"})
@@ -26,7 +26,8 @@ CREATE TABLE frames (
 CREATE TABLE ranked (
     rank INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
     time_ns INTEGER NOT NULL, score REAL NOT NULL, score_parts TEXT NOT NULL,
-    displaced TEXT, image_png BLOB NOT NULL, cam_shape TEXT NOT NULL, cam BLOB NOT NULL);
+    displaced TEXT, image_png BLOB NOT NULL, cam_shape TEXT NOT NULL, cam BLOB NOT NULL,
+    explained BLOB);
 CREATE TABLE events (
     number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
     kind TEXT NOT NULL, text TEXT NOT NULL);
@@ -53,7 +54,11 @@ class FrameRow(NamedTuple):
 
 
 class RankedRow(NamedTuple):
-    """One key frame; `cam` holds float32 little-endian of shape `cam_shape` (a JSON list)."""
+    """One key frame.
+
+    `cam` holds float32 little-endian of shape `cam_shape` (a JSON list); `explained` likewise, of
+    the model input's height and width, or None where it was not asked for.
+    """
 
     rank: int
     epoch: int
@@ -65,6 +70,7 @@ class RankedRow(NamedTuple):
     image_png: bytes
     cam_shape: str
     cam: bytes
+    explained: bytes | None = None
 
 
 class EventRow(NamedTuple):
@@ -108,6 +114,17 @@ class Journal(Closing):
     def add_event(self, row: EventRow) -> None:
         """Add one event, numbered in order."""
         self._insert("events (epoch, seq, kind, text)", [row])
+
+    def withdraw(self, after: FrameId | None, reason: str) -> None:
+        """Mark the answers after a frame (all when None): their state says so, probs are gone."""
+        self._flush()
+        epoch, seq = (after.epoch, after.seq) if after else (-1, -1)
+        with _storage(self._path):
+            self._db.execute(
+                "UPDATE frames SET state = 'withdrawn', reason = ?, probs = NULL, smoothed = NULL,"
+                " label = '', distance = NULL WHERE (epoch, seq) > (?, ?) AND probs IS NOT NULL",
+                (reason, epoch, seq),
+            )
 
     def seal(self, ranked: list[RankedRow], ledger: Mapping[str, int]) -> None:
         """Add the key frames and the ledger."""

@@ -13,6 +13,7 @@ LOSSES: Mapping[State, str] = {
     "not_ultrasound": "invalid_frame",
     "damaged": "invalid_frame",
     "failed_infer": "failed_infer",
+    "withdrawn": "failed_infer",
     "skipped": "skipped_by_policy",
 }
 NAMES = (
@@ -33,10 +34,10 @@ class Ledger:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def add(self, state: State) -> None:
-        """Account for one frame."""
-        self._counts["grabbed"] += 1
-        self._counts[LOSSES.get(state, "analysed")] += 1
+    def add(self, state: State, count: int = 1) -> None:
+        """Account for frames of one state."""
+        self._counts["grabbed"] += count
+        self._counts[LOSSES.get(state, "analysed")] += count
 
     def totals(self) -> dict[str, int]:
         """Return all counts by name, zeros included; the first equals the sum of the others."""

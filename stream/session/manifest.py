@@ -7,9 +7,12 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from engines.choose import Standing
+from engines.options import Precision
 from engines.spec import ModelSpec
 from stream import __version__
 from stream.analysis.verdict import Verdict
@@ -20,7 +23,7 @@ from stream.sources.base import SourceInfo
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 LIBRARIES = ("numpy", "opencv-python-headless", "av", "openvino", "onnxruntime", "pydicom")
 
 
@@ -32,14 +35,42 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     info: SourceInfo
 
 
+class EngineUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which engine answered.
+
+    Parameters
+    ----------
+    name, precision : as given to `engines.choose`
+    runtime : with version and device, for people
+    standing : accepted by the gate, the default FP32 engine, or forced by the user
+    reason : why this one, in words
+    model_digest : sha256 of the ONNX file that it was compiled from
+    missed : limits of the gate that it did not keep, one line each
+    """
+
+    name: str
+    runtime: str
+    precision: Precision
+    standing: Standing
+    reason: str
+    model_digest: str
+    missed: tuple[str, ...]
+
+
 class ModelUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which model and engine answered; `spec` is the model's own, its gate left out."""
+    """Which model was given and which engine answered for it.
+
+    Parameters
+    ----------
+    path, digest : of the file that was given
+    spec : of the model that the engine was compiled from, its gate left out
+    engine : see there
+    """
 
     path: str
     digest: str
     spec: ModelSpec
-    engine: str
-    runtime: str
+    engine: EngineUsed
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     created : wall time in UTC, for people only
     complete : False when the session was interrupted
     problems : of the input, one line each; `partial` when frames are missing or damaged
+    explain : how key frames were explained besides their class map, if at all
     files : sha256 by path relative to the session folder
     """
 
@@ -61,6 +93,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     input: Input
     model: ModelUsed
     config: AnalysisConfig
+    explain: Literal["ig"] | None
     verdict: Verdict
     ledger: dict[str, int]
     versions: dict[str, str]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 
 import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.preprocess import to_model_input
 from engines.spec import ModelSpec
 from stream.analysis.topk import RankedFrame
 from stream.analysis.track import Tracked, Tracker
 from stream.config import AnalysisConfig
-from stream.frame import Frame, FrameId, Prediction
+from stream.frame import Frame, FrameId, Prediction, State
 from stream.session.journal import EventRow, FrameRow, Journal, RankedRow
 from stream.session.ledger import Ledger
+
+Explain = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From a model input (h, w, 3), uint8, to what each pixel added to the finding, (h, w)."""
 
 
 class Recorder:
@@ -28,10 +35,12 @@ class Recorder:
     """
 
     def __init__(self, journal: Journal, spec: ModelSpec, config: AnalysisConfig) -> None:
-        self._journal = journal
+        self._journal, self._spec = journal, spec
         self.tracker = Tracker(spec, config)
         self.ledger = Ledger()
         self._epoch = 0
+        self._last: FrameId | None = None
+        self.confirm()
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Take the next frame in order."""
@@ -39,12 +48,48 @@ class Recorder:
         self.ledger.add(prediction.state)
         self._journal.add_frame(_frame_row(frame, prediction, tracked))
         self._note(frame, tracked)
+        self._last = frame.id
+        self._since["withdrawn" if prediction.probs is not None else prediction.state] += 1
 
-    def seal(self) -> None:
-        """Write key frames and ledger."""
+    def confirm(self) -> None:
+        """Remember this point: the engine has just given the known answer."""
+        self._good = deepcopy((self.tracker, self.ledger)), self._last
+        self._since: Counter[State] = Counter()
+
+    def withdraw(self, reason: str) -> int:
+        """Take back every answer since the last `confirm` and return how many there were.
+
+        The frames stay in the journal as withdrawn; key frames, labels and verdict are those of
+        before.
+        """
+        (self.tracker, self.ledger), after = self._good
+        self._journal.withdraw(after, reason)
+        for state, count in self._since.items():
+            self.ledger.add(state, count)
+        self.tracker.lose(self._since.total())
+        withdrawn = self._since["withdrawn"]
+        if self._last is not None:
+            text = f"{withdrawn} answers taken back: {reason}"
+            self._journal.add_event(EventRow(self._last.epoch, self._last.seq, "withdrawn", text))
+        self.confirm()
+        return withdrawn
+
+    def seal(self, explain: Explain | None = None) -> None:
+        """Write key frames, explained where that was asked for, and ledger."""
+        ranked = self.tracker.ranked()
         with ThreadPoolExecutor() as pool:  # most of the time is spent in PNG encoding
-            rows = list(pool.map(_ranked_row, self.tracker.ranked()))
+            rows = list(pool.map(_ranked_row, ranked))
+        if explain:
+            rows = [
+                row._replace(explained=self._explained(kept.frame, explain))
+                for row, kept in zip(rows, ranked, strict=True)
+            ]
         self._journal.seal(rows, self.ledger.totals())
+
+    def _explained(self, frame: Frame, explain: Explain) -> bytes:
+        spec = self._spec
+        model_input = to_model_input(frame.pixels, spec.input_wh, spec.fit)
+        return explain(model_input).astype("<f4").tobytes()
 
     def _note(self, frame: Frame, tracked: Tracked) -> None:
         if frame.id.epoch != self._epoch:

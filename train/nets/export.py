@@ -44,7 +44,8 @@ class Deployed(nn.Module):
         ----------
         frames : shape (N, H, W, 3), uint8 RGB
         """
-        logits, cam, features = self.model.reveal(frames.permute(0, 3, 1, 2).float())
+        # TensorRT takes uint8 only where it is cast at once, so the planes move after that.
+        logits, cam, features = self.model.reveal(frames.float().permute(0, 3, 1, 2))
         return logits, torch.softmax(logits / self.temperature, 1), cam, features
 
 

@@ -1,0 +1,116 @@
+"""Held-out frames for the acceptance gate: none of them calibrated the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from calib.frames import FrameSet
+from calib.gather import gather_frames
+from calib.quantize import read_recipe
+from engines.errors import EngineError
+from engines.load import Model
+from engines.pixels import Pixels
+from engines.preprocess import to_model_input
+from engines.spec import ModelSpec
+from stream.sources.phantom import FINDINGS, PhantomScene, PhantomSpec, parse_phantom
+
+FIRST_SEED = 7_000_000
+"""Beyond the seeds of every part that `train.data.generated` draws."""
+CLIPS = 50
+FRAMES_PER_CLIP = 4
+
+
+def hold_out(model: Model, path: Path, places: Sequence[str] = ()) -> FrameSet:
+    """Return frames of clips, or of phantom clips where none are given, for judging an engine.
+
+    Left out is every frame of a group (person, else clip) of which one frame calibrated the model.
+
+    Parameters
+    ----------
+    path : of the model; the list of its calibration frames lies beside it
+    places : clips, stills, folders or tables, as `calib.gather` takes them
+
+    Raises
+    ------
+    EngineError
+        If the list of calibration frames is absent or another one, or nothing is left.
+    """
+    frames = gather_frames(places, model.spec) if places else phantom_frames(model.spec)
+    used = [line.split("\t") for line in _calibration_lines(model, path)]
+    digests, groups = {cells[0] for cells in used}, {cells[2] for cells in used}
+    fresh = [
+        place
+        for place, line in enumerate(frames.lines())
+        if line.split("\t")[0] not in digests and frames.groups[place] not in groups
+    ]
+    if not fresh:
+        problem = f"all {len(frames)} frames are of groups that calibrated it"
+        raise EngineError(path.name, problem, "give other clips with --frames")
+    return frames.take(np.array(fresh, np.int64))
+
+
+def frames_list(path: Path) -> Path:
+    """Return where the list of a model's calibration frames lies."""
+    return path.with_suffix(".frames.tsv")
+
+
+def phantom_frames(spec: ModelSpec) -> FrameSet:
+    """Return four frames of each of 50 generated clips that no model was trained on.
+
+    A model of a phantom organ gets clips of that organ, with labels; any other model gets clips
+    of all organs, without.
+    """
+    own = [organ for organ, findings in FINDINGS.items() if findings == spec.classes]
+    organs = own or list(FINDINGS)
+    clips = [_clip(organs[number % len(organs)], number) for number in range(CLIPS)]
+    inputs, labels, times_s = [], [], []
+    for clip in clips:
+        scene = PhantomScene(clip)
+        for index in _places(clip):
+            image, mask = scene.frame(index)
+            inputs.append(to_model_input(Pixels((image,)), spec.input_wh, spec.fit))
+            seen = clip.finding if mask.any() else FINDINGS[clip.organ][0]
+            labels.append(spec.classes.index(seen) if own else -1)
+            times_s.append(index / clip.rate_hz)
+    return FrameSet(
+        inputs=np.stack(inputs),
+        names=tuple(f"{clip.uri}#{index}" for clip in clips for index in _places(clip)),
+        groups=tuple(clip.uri for clip in clips for _ in _places(clip)),
+        times_s=np.array(times_s, np.float64),
+        labels=np.array(labels, np.int64),
+        origin=f"{CLIPS} generated phantom clips ({', '.join(organs)}), seeds {FIRST_SEED} to "
+        f"{FIRST_SEED + CLIPS - 1}, in no training set; no real picture",
+    )
+
+
+def _calibration_lines(model: Model, path: Path) -> list[str]:
+    """Return the lines of the frames that calibrated a model; none for a model that was not."""
+    recipe = read_recipe(model)
+    if recipe is None:
+        return []
+    place = frames_list(path)
+    try:
+        lines = place.read_text().splitlines()
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}; without it nobody knows what is held out"
+        raise EngineError(place.name, problem, f"put it beside {path.name}") from error
+    if hashlib.sha256("\n".join(lines).encode()).hexdigest() != recipe.frames_digest:
+        problem = f"is not the list of frames that calibrated {path.name}"
+        raise EngineError(place.name, problem, "use the one that `stream calibrate` wrote")
+    return lines
+
+
+def _clip(organ: str, number: int) -> PhantomSpec:
+    """Return the clip of a seed; findings take turns."""
+    findings = FINDINGS[organ]
+    finding = findings[number // len(FINDINGS) % len(findings)]
+    return parse_phantom(f"phantom:{organ}?seed={FIRST_SEED + number}&finding={finding}")
+
+
+def _places(clip: PhantomSpec) -> list[int]:
+    inner = np.linspace(0, clip.frame_count - 1, FRAMES_PER_CLIP + 2)[1:-1]
+    return [int(place) for place in inner.round()]

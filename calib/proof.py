@@ -1,0 +1,127 @@
+"""Compiles an engine, proves it against the float32 reference, and keeps what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from calib.agreement import gate
+from calib.held_out import hold_out
+from engines.base import Engine
+from engines.build import Say, attach_verdict, build_engine, measure_speed
+from engines.cache import Cache, Entry
+from engines.errors import EngineError
+from engines.load import Model, load_model
+from engines.open import open_engine
+from engines.options import EngineOptions
+from engines.sidecar import Sidecar
+
+REFERENCE = "onnxruntime"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """An engine to be compiled and judged.
+
+    Parameters
+    ----------
+    model : what it is compiled from
+    path : where the model lies
+    reference : the float32 model that it stands in for; the model itself where it is one
+    backend, options : as in `engines.build.build_engine`
+    frames : clips, stills, folders or tables to judge it on; generated frames when empty
+    """
+
+    model: Model
+    path: Path
+    reference: Model
+    backend: str
+    options: EngineOptions
+    frames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An engine with its verdict.
+
+    Parameters
+    ----------
+    entry : where it is stored
+    cached : whether it was compiled before
+    judged_before : whether the verdict and speed are those stored with it
+    """
+
+    entry: Entry
+    cached: bool
+    judged_before: bool
+
+
+def prove_engine(candidate: Candidate, cache: Cache, say: Say) -> Proof:
+    """Compile an engine or find it in the cache, judge and time it, and store the verdict.
+
+    A stored verdict stands when no other frames are given.
+
+    Raises
+    ------
+    EngineError
+        If the engine cannot be compiled or the frames cannot be used. A rejected engine is no
+        error: its verdict says so.
+    """
+    built = build_engine(
+        candidate.model, candidate.backend, candidate.options, cache, say
+    )
+    with closing(built.engine):
+        stands = _is_judged(built.entry.sidecar, candidate)
+        entry = built.entry if stands else _judge(built.engine, built.entry, candidate, say)
+    return Proof(entry, built.cached, stands)
+
+
+def find_reference(model: Model, path: Path, given: Path | None = None) -> Model:
+    """Return the float32 model that a model stands in for, by the digest in its spec.
+
+    Parameters
+    ----------
+    path : of the model; ``NAME.int8.onnx`` stands in for ``NAME.onnx`` beside it
+    given : where it is looked for instead
+
+    Raises
+    ------
+    EngineError
+        If there is no such file, or it is another model.
+    """
+    digest = model.spec.reference_digest or model.digest
+    if digest == model.digest and given is None:
+        return model
+    place = given or path.with_name(path.name.partition(".")[0] + path.suffix)
+    try:
+        found = load_model(place)
+    except EngineError as error:
+        problem = f"its float32 reference: {error.subject} {error.problem}"
+        raise EngineError(path.name, problem, "name it with --reference") from error
+    if found.digest != digest:
+        problem = f"digest {found.digest[:12]} is not that of the reference, {digest[:12]}"
+        raise EngineError(place.name, problem, f"name the model that {path.name} was made from")
+    return found
+
+
+def _is_judged(sidecar: Sidecar, candidate: Candidate) -> bool:
+    verdict = sidecar.verdict
+    return (
+        verdict is not None
+        and sidecar.speed is not None
+        and verdict.reference_digest == candidate.reference.digest
+        and not candidate.frames
+    )
+
+
+def _judge(engine: Engine, entry: Entry, candidate: Candidate, say: Say) -> Entry:
+    frames = hold_out(candidate.model, candidate.path, candidate.frames)
+    say(f"comparing with the reference on {len(frames)} frames of {frames.origin}")
+    with closing(open_engine(candidate.reference, REFERENCE)) as reference:
+        verdict = gate(engine, reference, frames)
+    say("measuring speed beside the FP32 default engine")
+    with closing(open_engine(candidate.reference)) as default:
+        speed = measure_speed(engine, default, candidate.options.batch.best)
+    return attach_verdict(entry, verdict, speed)

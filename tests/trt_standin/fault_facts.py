@@ -1,0 +1,120 @@
+"""F05 and F06: memory that runs out, and a device that fails and stays so."""
+
+import pytest
+
+from engines.base import run_frames
+from engines.errors import EngineError
+from engines.options import EngineOptions
+from engines.trt import compile_engine, identify, load_engine
+from tests.cuda.kit import ILLEGAL_ADDRESS, NO_DEVICE, OUT_OF_MEMORY
+from tests.trt_standin.conftest import UP_TO_4, noise, require_equal, require_nothing_left
+
+# Device memory of one engine, in the order of allocation: TensorRT's weights, then for each of
+# two slots TensorRT's scratch, the input and four outputs.
+ALLOCATIONS = 1 + 2 * (1 + 5)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 7, ALLOCATIONS])
+def test_f05_no_memory_for_the_engine_leaves_nothing_behind_and_a_second_try_works(
+    model, plan, driver, reference, call
+):
+    driver.fail("alloc", OUT_OF_MEMORY, call=call)
+    try:
+        load_engine(model, UP_TO_4, plan)
+    except EngineError as error:
+        assert error.fault == "F05"
+        require_nothing_left(driver)  # while the error is still held, as who tries again does
+        engine = load_engine(model, UP_TO_4, plan)
+    require_equal(engine.submit(noise(3)).result(), reference(noise(3)))
+    engine.close()
+    require_nothing_left(driver)
+
+
+def test_an_engine_takes_the_memory_that_the_fault_facts_count(model, plan, driver):
+    engine = load_engine(model, UP_TO_4, plan)
+    stats = driver.stats()
+    assert (stats.device_allocations, stats.pinned_allocations) == (ALLOCATIONS, 10)
+    engine.close()
+
+
+@pytest.mark.parametrize("kind", ["alloc", "pinned"])
+def test_f05_memory_that_never_comes_fails_every_try_the_same_way(model, plan, driver, kind):
+    driver.fail(kind, OUT_OF_MEMORY, mode="always")
+    for _ in range(3):
+        with pytest.raises(EngineError, match=r"\[F05\].*out of memory.*smaller batch"):
+            load_engine(model, UP_TO_4, plan)
+    require_nothing_left(driver)
+
+
+def test_f05_a_card_too_small_for_two_slots_may_hold_one(model, plan, driver):
+    slot = (1 << 20) + 4 * (3 * 32 * 32 + 4 * (2 + 2 + 32 + 3))
+    driver.set_memory(len(plan) + slot + (1 << 19))
+    with pytest.raises(EngineError, match=r"\[F05\].*latency"):
+        load_engine(model, UP_TO_4, plan)
+    load_engine(model, EngineOptions(batch=UP_TO_4.batch, mode="latency"), plan).close()
+    driver.set_memory(8 << 30)
+    require_nothing_left(driver)
+
+
+def test_f05_memory_that_runs_out_while_building_is_said_so(model, driver):
+    driver.fail("alloc", OUT_OF_MEMORY)
+    with pytest.raises(EngineError, match=r"\[F05\].*cannot build it: .*out of memory"):
+        compile_engine(model, UP_TO_4, lambda line: None)
+    require_nothing_left(driver)
+
+
+@pytest.mark.parametrize("kind", ["copy", "launch"])
+@pytest.mark.parametrize("call", [1, 3])
+def test_f05_memory_that_runs_out_in_a_run_fails_that_run_only(
+    engine, driver, reference, kind, call
+):
+    driver.fail(kind, OUT_OF_MEMORY, call=call)
+    answers = []
+    for seed in range(4):
+        try:
+            answers.append((seed, engine.submit(noise(1, seed)).result()))
+        except EngineError as error:
+            assert error.fault == "F05"
+    assert len(answers) == 3
+    for seed, answer in answers:
+        require_equal(answer, reference(noise(1, seed)))
+
+
+@pytest.mark.parametrize("kind", ["copy", "launch", "sync"])
+@pytest.mark.parametrize("call", [1, 2, 7])
+def test_f06_a_device_error_ends_the_engine_and_nothing_is_tried_again(
+    model, plan, driver, kind, call
+):
+    engine = load_engine(model, UP_TO_4, plan)
+    driver.fail(kind, ILLEGAL_ADDRESS, call=call, mode="sticky")
+    with pytest.raises(EngineError, match=r"\[F06\].*illegal") as caught:
+        run_frames(engine, noise(40))
+    assert caught.value.remedy == "replace the worker"
+    before = bytes(driver.stats())
+    for _ in range(3):
+        with pytest.raises(EngineError, match=r"\[F06\].*illegal"):
+            engine.submit(noise(1))
+    engine.close()
+    assert bytes(driver.stats()) == before
+
+
+def test_f06_a_run_under_way_when_the_device_fails_has_no_answer(model, plan, driver):
+    engine = load_engine(model, UP_TO_4, plan)
+    driver.fail("launch", ILLEGAL_ADDRESS, mode="sticky")
+    pending = [engine.submit(noise(1)), engine.submit(noise(1))]
+    for run in reversed(pending):
+        with pytest.raises(EngineError, match=r"\[F06\]"):
+            run.result()
+    engine.close()
+
+
+def test_f06_a_device_that_fails_while_loading_is_told_so(model, plan, driver):
+    driver.fail("pinned", ILLEGAL_ADDRESS, call=3)
+    with pytest.raises(EngineError, match=r"\[F06\]"):
+        load_engine(model, UP_TO_4, plan)
+
+
+def test_without_a_card_one_line_says_so(driver):
+    driver.fail("init", NO_DEVICE, mode="always")
+    with pytest.raises(EngineError, match="NVIDIA card: none is usable: cuInit failed"):
+        identify(EngineOptions())
