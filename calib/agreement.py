@@ -12,6 +12,7 @@ from calib.limits import judge
 from calib.paired import auroc_change, calibration_change
 from engines.base import Engine, EngineOutput, run_frames
 from engines.errors import EngineError
+from engines.load import Model
 from engines.sidecar import Figure, Verdict
 from engines.spec import ModelSpec
 
@@ -43,10 +44,11 @@ def gate(engine: Engine, reference: Engine, frames: FrameSet) -> Verdict:
     Raises
     ------
     EngineError
-        M10 if the engine's model does not stand in for the reference's, or the reference fails.
+        M08 if the engine's model was not made from the reference, M07 if their contracts differ,
+        or if the reference itself fails.
     """
     specs = reference.model.spec, engine.model.spec
-    _check_kinship(engine, reference)
+    _check_kinship(engine.model, reference.model)
     wanted = run_frames(reference, frames.inputs)
     try:
         found = run_frames(engine, frames.inputs)
@@ -194,15 +196,16 @@ def _against_labels(
     return figures
 
 
-def _check_kinship(engine: Engine, reference: Engine) -> None:
-    model, wanted = engine.model, reference.model
-    if wanted.digest not in (model.digest, model.spec.reference_digest):
-        raise EngineError(
-            model.name,
-            f"does not stand in for {wanted.name} ({wanted.digest[:12]})",
-            f"its spec names the model of digest {model.spec.reference_digest[:12] or 'none'}",
-            fault="M10",
-        )
+def _check_kinship(model: Model, reference: Model) -> None:
+    if reference.digest not in (model.digest, model.spec.reference_digest):
+        made = model.spec.reference_digest[:12] or "no other model"
+        problem = f"was made from {made}, not from {reference.name} ({reference.digest[:12]})"
+        raise EngineError(model.name, problem, "compare it with its own reference", fault="M08")
+    for field in ("classes", "positive_class", "input_wh"):
+        have, want = (getattr(each.spec, field) for each in (model, reference))
+        if have != want:
+            problem = f"{field} {have}, its reference has {want}"
+            raise EngineError(model.name, problem, "make it again", fault="M07")
 
 
 def _centred(maps: NDArray[np.float32]) -> Floats:

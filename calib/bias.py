@@ -1,8 +1,9 @@
 """Takes the mean error of quantisation out of the biases.
 
 Rounding weights shifts the mean of a channel by the same amount in every frame, and shifts add up
-over layers. The float and the int8 graph are walked side by side; after each convolution the int8
-graph's bias takes up the difference of the channel means, before the walk goes on.
+over layers. The int8 graph is walked node by node; after each convolution, and at the classifier,
+its bias takes up the difference of the channel means from those of the float graph, before the
+walk goes on. Nothing else that is cheap gains as much on MobileNetV2.
 
 References
 ----------
@@ -12,59 +13,107 @@ section 4.2: the empirical form.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from calib.center import read_bias, set_bias
 from engines.cpu import count_cores
-from engines.graph_index import parse_graph
+from engines.graph_index import index_graph, parse_graph
 from engines.load import Model
 from engines.ort import CPU, open_session, session_options
 
-Array = NDArray[np.generic]
-
-CORRECTED = frozenset({"Conv", "Gemm"})
+Means = Mapping[str, NDArray[np.float64]]
 
 
-class Walk:
-    """One graph, run node by node over a batch; holds only tensors that are still needed.
+def measure_means(model: Model, frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """Return the channel means, shape (O,), of every output that has a bias of its own.
 
     Parameters
     ----------
-    model : whose name stands in errors
-    proto : graph to run, in the order of its nodes
     frames : shape (N, h, w, 3), uint8 RGB
     """
+    proto = parse_graph(model.data)
+    names = _biased(proto)
+    return {
+        node.output[0]: _channel_means(values[node.output[0]])
+        for node, values in _walk(model, proto, frames)
+        if node.output[0] in names
+    }
 
-    def __init__(self, model: Model, proto: onnx.ModelProto, frames: NDArray[np.uint8]) -> None:
-        self._model, self._proto = model, proto
-        self._constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
-        self._reads = Counter(name for node in proto.graph.node for name in node.input)
-        self.values: dict[str, Array] = {"frames": frames}
 
-    def steps(self) -> Iterator[onnx.NodeProto]:
-        """Run one node after another; yield each when its outputs are among `values`."""
-        for node in self._proto.graph.node:
-            self._run(node)
-            yield node
-            for name in {*node.input} & self.values.keys():
-                self._reads[name] -= node.input[:].count(name)
-                if self._reads[name] <= 0:
-                    del self.values[name]
+def correct_biases(model: Model, wanted: Means, frames: NDArray[np.uint8]) -> Model:
+    """Return the int8 model with biases that give the float model's channel means.
 
-    def _run(self, node: onnx.NodeProto) -> None:
-        names = [name for name in dict.fromkeys(node.input) if name]
-        given = {name: self.values.get(name, self._constants.get(name)) for name in names}
-        inputs = [_describe(name, given[name].dtype) for name in names]
-        outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-        graph = helper.make_graph([node], "node", inputs, outputs)
-        part = helper.make_model(graph, opset_imports=self._proto.opset_import)
-        part.ir_version = self._proto.ir_version
-        settings = session_options(count_cores())
-        session = open_session(self._model, part.SerializeToString(), settings, [CPU])
-        found = session.run(None, given)
-        self.values.update(zip((value.name for value in outputs), found, strict=True))
+    Parameters
+    ----------
+    wanted : of the float model over the same frames
+    """
+    proto = parse_graph(model.data)
+    index = index_graph(proto)
+    names = _biased(proto)
+    for node, values in _walk(model, proto, frames):
+        name = node.output[0]
+        if name in names:
+            shift = _channel_means(values[name]) - wanted[name]
+            set_bias(proto, node, read_bias(node, index) - shift)
+            across = shift.reshape(-1, *[1] * (values[name].ndim - 2))
+            values[name] = values[name] - across.astype(np.float32)
+    data = proto.SerializeToString(deterministic=True)
+    return Model(model.name, data, hashlib.sha256(data).hexdigest(), model.spec)
+
+
+def _biased(proto: onnx.ModelProto) -> set[str]:
+    """Return the outputs of convolutions and classifiers that the logits depend on."""
+    needed, found = {"logits"}, set()
+    for node in reversed(proto.graph.node):
+        if not needed.isdisjoint(node.output):
+            needed.update(node.input)
+            if node.op_type in ("Conv", "Gemm"):
+                found.add(node.output[0])
+    return found
+
+
+def _channel_means(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    axes = (0, *range(2, values.ndim))
+    return np.asarray(values.mean(axis=axes, dtype=np.float64))
+
+
+def _walk(
+    model: Model, proto: onnx.ModelProto, frames: NDArray[np.uint8]
+) -> Iterator[tuple[onnx.NodeProto, dict[str, NDArray[np.float32]]]]:
+    """Run node after node over all frames; yield each with the tensors still needed.
+
+    What the caller changes in the tensors is what later nodes read.
+    """
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    reads = Counter(name for node in proto.graph.node for name in node.input)
+    values = {"frames": frames}
+    for node in proto.graph.node:
+        taken = list(node.input)
+        given = {n: values[n] if n in values else constants[n] for n in taken if n}
+        values.update(_run_node(model, proto, node, given))
+        yield node, values
+        reads.subtract(taken)
+        for name in values.keys() & set(taken):
+            if reads[name] <= 0:
+                del values[name]
+
+
+def _run_node(
+    model: Model, proto: onnx.ModelProto, node: onnx.NodeProto, given: Mapping[str, NDArray]
+) -> dict[str, NDArray[np.float32]]:
+    kinds = {name: helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in given.items()}
+    inputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+    graph = helper.make_graph([node], "node", inputs, outputs)
+    part = helper.make_model(
+        graph, opset_imports=proto.opset_import, ir_version=proto.ir_version
+    )
+    session = open_session(model, part.SerializeToString(), session_options(count_cores()), [CPU])
+    return dict(zip(node.output, session.run(None, dict(given)), strict=True))

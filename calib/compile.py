@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from cyclopts import Parameter
 
-from calib.limits import LIMITS
+from calib.limits import LIMITS, show_figure
 from calib.proof import Candidate, Proof, find_reference, prove_engine
 from engines.cache import open_cache
 from engines.errors import EngineError
 from engines.load import load_model
-from engines.options import EngineOptions, Mode, Precision, parse_batch
-from engines.sidecar import Figure, Sidecar, Verdict
+from engines.options import Batch, EngineOptions, Mode, Precision, parse_batch
+from engines.sidecar import Verdict
 from stream import console
 from stream.errors import UsageError
 
@@ -32,7 +33,7 @@ def compile_model(
     timing_cache: Path | None = None,
     version_compatible: bool = False,
     hardware_compatible: bool = False,
-    frames: list[str] | None = None,
+    frames: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     reference: Path | None = None,
     cache: Path | None = None,
     json: bool = False,
@@ -97,10 +98,54 @@ def compile_model(
 def figure_rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """Return name, value with interval, limit and whether it is kept, of every figure."""
     limits = {limit.figure: limit for limit in LIMITS}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, figure in verdict.figures.items():
         limit = limits.get(name)
-        bound = f"at {limit.side} {limit.bound:g}" if limit else ""
+        bound = limit.words if limit else ""
         kept = ("yes" if limit.keeps(figure) else "NO") if limit else ""
         rows.append((name, show_figure(figure), bound, kept))
     return rows
+
+
+def _read_batch(text: str) -> Batch:
+    try:
+        return parse_batch(text)
+    except ValueError as error:
+        raise UsageError("--batch", str(error)) from error
+
+
+def _note(line: str) -> None:
+    """Show a line of progress."""
+    console.err().print(line, markup=False)
+
+
+def _show(proof: Proof, verdict: Verdict) -> None:
+    sidecar = proof.entry.sidecar
+    key, speed = sidecar.key, sidecar.speed
+    title = f"{sidecar.spec.name}: {key.backend} {key.precision}, batch {key.batch}, {key.mode}"
+    where = "found in the cache" if proof.cached else "compiled"
+    judged = ", judged before" if proof.judged_before else ""
+    console.say(f"{where}{judged}: {proof.entry.place}")
+    console.say(f"judged on {verdict.frames} frames of {verdict.frames_from}")
+    console.show_table(title, ("figure", "value", "limit", "kept"), figure_rows(verdict))
+    if speed:
+        console.say(
+            f"one run {speed.p50_ms:.2f} ms (99th percentile {speed.p99_ms:.2f}), "
+            f"{speed.rate_hz:.0f} frames/s, {speed.over_default:.2f} x the FP32 default engine"
+        )
+    if verdict.accepted:
+        console.say(f"accepted: {title}")
+    else:
+        console.fail(f"rejected: {title}: {'; '.join(verdict.missed)}")
+
+
+def _as_json(proof: Proof) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "entry": str(proof.entry.place),
+        "cached": proof.cached,
+        "judged_before": proof.judged_before,
+        "limits": {limit.figure: limit.words for limit in LIMITS},
+    }
+    sidecar = proof.entry.sidecar
+    parts = {"key": sidecar.key, "verdict": sidecar.verdict, "speed": sidecar.speed}
+    return facts | {name: msgspec.to_builtins(part) for name, part in parts.items()}

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from calib.frames import FrameSet
-from calib.gather import gather_frames
-from calib.quantize import read_recipe
+from calib.quantize import CALIBRATION_KEY, Calibration
 from engines.errors import EngineError
+from engines.graph_index import parse_graph
 from engines.load import Model
 from engines.pixels import Pixels
 from engines.preprocess import to_model_input
@@ -39,6 +40,9 @@ def hold_out(model: Model, path: Path, places: Sequence[str] = ()) -> FrameSet:
     EngineError
         If the list of calibration frames is absent or another one, or nothing is left.
     """
+    if places:
+        from calib.gather import gather_frames  # TEMP
+
     frames = gather_frames(places, model.spec) if places else phantom_frames(model.spec)
     used = [line.split("\t") for line in _calibration_lines(model, path)]
     digests, groups = {cells[0] for cells in used}, {cells[2] for cells in used}
@@ -89,16 +93,17 @@ def phantom_frames(spec: ModelSpec) -> FrameSet:
 
 def _calibration_lines(model: Model, path: Path) -> list[str]:
     """Return the lines of the frames that calibrated a model; none for a model that was not."""
-    recipe = read_recipe(model)
-    if recipe is None:
+    notes = {entry.key: entry.value for entry in parse_graph(model.data).metadata_props}
+    if CALIBRATION_KEY not in notes:
         return []
+    calibration = msgspec.json.decode(notes[CALIBRATION_KEY], type=Calibration)
     place = frames_list(path)
     try:
         lines = place.read_text().splitlines()
     except OSError as error:
         problem = f"cannot be read: {error.strerror}; without it nobody knows what is held out"
         raise EngineError(place.name, problem, f"put it beside {path.name}") from error
-    if hashlib.sha256("\n".join(lines).encode()).hexdigest() != recipe.frames_digest:
+    if hashlib.sha256("\n".join(lines).encode()).hexdigest() != calibration.frames_digest:
         problem = f"is not the list of frames that calibrated {path.name}"
         raise EngineError(place.name, problem, "use the one that `stream calibrate` wrote")
     return lines

@@ -30,6 +30,11 @@ class Limit:
     bound: float
     why: str
 
+    @property
+    def words(self) -> str:
+        """The bound in words."""
+        return f"at {self.side} {self.bound:g}"
+
     def compared(self, figure: Figure) -> float:
         """Return what is held against the bound: the interval's worse end, else the value."""
         end = figure.low if self.side == "least" else figure.high
@@ -70,12 +75,12 @@ def judge(figures: Mapping[str, Figure], frames: FrameSet) -> tuple[str, ...]:
     for limit in LIMITS:
         figure = figures.get(limit.figure)
         if figure is not None and not limit.keeps(figure):
-            missed.append(_line(limit, figure))
+            missed.append(f"{limit.figure} {show_figure(figure)}: {limit.words} ({limit.why})")
     return tuple(missed)
 
 
-def _line(limit: Limit, figure: Figure) -> str:
-    seen = f"{figure.value:.4g}"
-    if figure.low is not None and figure.high is not None:
-        seen += f" ({figure.low:.4g} to {figure.high:.4g})"
-    return f"{limit.figure} {seen}: at {limit.side} {limit.bound:g} ({limit.why})"
+def show_figure(figure: Figure) -> str:
+    """Return a figure as text, with its interval where it has one."""
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.4g}"
+    return f"{figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g})"

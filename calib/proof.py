@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +68,7 @@ def prove_engine(candidate: Candidate, cache: Cache, say: Say) -> Proof:
         If the engine cannot be compiled or the frames cannot be used. A rejected engine is no
         error: its verdict says so.
     """
-    built = build_engine(
-        candidate.model, candidate.backend, candidate.options, cache, say
-    )
+    built = build_engine(candidate.model, candidate.backend, candidate.options, cache, say)
     with closing(built.engine):
         stands = _is_judged(built.entry.sidecar, candidate)
         entry = built.entry if stands else _judge(built.engine, built.entry, candidate, say)
@@ -94,7 +91,7 @@ def find_reference(model: Model, path: Path, given: Path | None = None) -> Model
     digest = model.spec.reference_digest or model.digest
     if digest == model.digest and given is None:
         return model
-    place = given or path.with_name(path.name.partition(".")[0] + path.suffix)
+    place = given or path.with_name(Path(path.stem).stem + path.suffix)
     try:
         found = load_model(place)
     except EngineError as error:
@@ -110,7 +107,6 @@ def _is_judged(sidecar: Sidecar, candidate: Candidate) -> bool:
     verdict = sidecar.verdict
     return (
         verdict is not None
-        and sidecar.speed is not None
         and verdict.reference_digest == candidate.reference.digest
         and not candidate.frames
     )
@@ -121,6 +117,8 @@ def _judge(engine: Engine, entry: Entry, candidate: Candidate, say: Say) -> Entr
     say(f"comparing with the reference on {len(frames)} frames of {frames.origin}")
     with closing(open_engine(candidate.reference, REFERENCE)) as reference:
         verdict = gate(engine, reference, frames)
+    if not verdict.figures:  # it failed, so there is nothing to time
+        return attach_verdict(entry, verdict, None)
     say("measuring speed beside the FP32 default engine")
     with closing(open_engine(candidate.reference)) as default:
         speed = measure_speed(engine, default, candidate.options.batch.best)

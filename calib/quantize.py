@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from engines.graph_index import parse_graph
-from engines.graph_rewrite import cast_input_first
 from engines.load import Model
 from engines.spec import METADATA_KEY, encode_spec
 
@@ -86,7 +85,7 @@ def find_layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
 
 
 def quantize(model: Model, scales: Mapping[str, float], calibration: Calibration) -> Model:
-    """Return the INT8 model of an FP32 model.
+    """Return the INT8 model of an FP32 model that `calib.center` has prepared.
 
     Parameters
     ----------
@@ -94,10 +93,9 @@ def quantize(model: Model, scales: Mapping[str, float], calibration: Calibration
     calibration : `float_layers` name the convolutions to leave as they are
     """
     proto = parse_graph(model.data)
-    cast_input_first(proto)
     kept = set(calibration.float_layers)
     insert_pairs(proto.graph, [x for x in find_layers(proto.graph) if x.name not in kept], scales)
-    spec = msgspec.structs.replace(model.spec, precision="int8", reference_digest=model.digest)
+    spec = msgspec.structs.replace(model.spec, precision="int8")
     notes = {entry.key: entry.value for entry in proto.metadata_props}
     notes[METADATA_KEY] = encode_spec(spec)
     notes[CALIBRATION_KEY] = msgspec.json.encode(calibration).decode()

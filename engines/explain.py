@@ -165,7 +165,7 @@ class _Plan:
 
     @property
     def places(self) -> list[float]:
-        """Where the points lie on the way from the baseline (0) to the frame (1), which is first."""
+        """Where the points lie from the baseline (0) to the frame (1), which is first."""
         return [1.0, *((step + 0.5) / self.steps for step in range(self.steps))]
 
     def write_points(self, pixels: str) -> str:
@@ -210,14 +210,15 @@ def _assemble(
 ) -> bytes:
     from onnx import TensorProto, helper
 
-    frame = ["N", *plan.frame]
-    values = {"logits": ["N", plan.classes], "gradient": frame, "ig": frame}
+    frame: list[str | int] = ["N", *plan.frame]
+    row: list[str | int] = ["N", plan.classes]
+    values = {"logits": row, "gradient": frame, "ig": frame}
     graph = helper.make_graph(
         nodes,
         "explain",
         [
             helper.make_tensor_value_info("frames", TensorProto.UINT8, frame),
-            helper.make_tensor_value_info("seed", TensorProto.FLOAT, ["N", plan.classes]),
+            helper.make_tensor_value_info("seed", TensorProto.FLOAT, row),
         ],
         [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in values.items()],
         [*proto.graph.initializer, *tape.constants],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,3 +200,28 @@ def _compile(model: Model, options: EngineOptions) -> ov.CompiledModel:
         raise EngineError(
             model.name, f"OpenVINO cannot compile it: {error}", fault="M05"
         ) from error
+
+
+def open_graph(data: bytes) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float32]]]:
+    """Compile any ONNX file for the CPU in float32; return what runs it from named inputs.
+
+    Raises
+    ------
+    EngineError
+        If OpenVINO refuses the file; from the returned function, if a run fails.
+    """
+    core = ov.Core()
+    try:
+        network = core.read_model(io.BytesIO(data))
+        compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as error:
+        raise EngineError("graph", f"OpenVINO cannot compile it: {error}") from error
+
+    def run(feeds: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+        try:
+            found = compiled(dict(feeds))
+        except RuntimeError as error:
+            raise EngineError("graph", f"OpenVINO failed: {error}") from error
+        return {output.any_name: found[output].copy() for output in compiled.outputs}
+
+    return run

@@ -28,6 +28,7 @@ COMMANDS = {
     "phantom": ("stream.commands:phantom", "Write a phantom clip as a video file."),
     "compile": ("calib.compile:compile_model", "Compile an engine and let the gate judge it."),
     "calibrate": ("calib.calibrating:calibrate", "Make a model INT8, or refit its temperature."),
+    "explain": ("stream.explain:write_explainer", "Write the graph that explains a model."),
     "train": ("train.cli:train", "Train a recipe and export its model."),
     "audit": ("train.cli:audit", "Check labelled data for copies, leaks and reversed labels."),
     "evaluate": ("train.cli:evaluate", "Measure a model on labelled frames or clips."),

@@ -1,38 +1,36 @@
-"""The sub-commands of the main job: replay, demo, verify, info, phantom."""
+"""The sub-commands around the main job: verify, info, phantom."""
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import msgspec
 
-from engines.load import load_model
+from engines.cache import open_cache
+from engines.load import Model, load_model
 from stream import console
-from stream.errors import StorageError, StreamError, UsageError
-from stream.replay import Result
+from stream.engine_facts import COLUMNS, EngineFacts, engine_rows, table_rows
+from stream.errors import StorageError, UsageError
 from stream.sources.open import open_source, source_info
 from stream.verify import verify_session
 
-DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
-PARTIAL = 4
-_log = logging.getLogger(__name__)
 MODEL_SUFFIXES = frozenset({".onnx", ".pt", ".pth"})
-Outcome = Result | StreamError
 
 
-def verify(session: Path, /, *, json: bool = False) -> int:
+def verify(session: Path, /, *, cache: Path | None = None, json: bool = False) -> int:
     """Run a session again and compare journal and report byte for byte, timing columns aside.
 
     Parameters
     ----------
     session
         Session folder.
+    cache
+        Folder of compiled engines, in place of the user's own.
     json
         Print the findings as JSON.
     """
-    findings = verify_session(session)
+    findings = verify_session(session, cache)
     if json:
         console.show_json({"session": str(session), "stands": not findings, "findings": findings})
     elif not findings:
@@ -42,25 +40,32 @@ def verify(session: Path, /, *, json: bool = False) -> int:
     return StorageError.exit_code if findings else 0
 
 
-def info(thing: str, /, *, json: bool = False) -> None:
-    """Say what a model or a clip is, without analysing it.
+def info(thing: str, /, *, cache: Path | None = None, json: bool = False) -> None:
+    """Say what a model or a clip is, without analysing it; of a model also its compiled engines.
 
     Parameters
     ----------
     thing
         An `.onnx` model, a clip, a folder of stills or a phantom address.
+    cache
+        Folder of compiled engines, in place of the user's own.
     json
         Print JSON.
     """
+    rows: tuple[EngineFacts, ...] = ()
     if Path(thing).suffix.lower() in MODEL_SUFFIXES:
-        facts = _model_facts(Path(thing))
+        model = load_model(Path(thing))
+        rows = engine_rows(model, open_cache(cache))
+        facts = _model_facts(model)
     else:
         source, problems = source_info(thing)
         facts = msgspec.to_builtins(source) | {"problems": [problem.text for problem in problems]}
     if json:
-        console.show_json(facts)
-    else:
-        console.show_facts(thing, {key: str(value) for key, value in facts.items()})
+        console.show_json(facts | ({"engines": msgspec.to_builtins(rows)} if rows else {}))
+        return
+    console.show_facts(thing, {key: str(value) for key, value in facts.items()})
+    if rows:
+        console.show_table("Compiled engines", COLUMNS, table_rows(rows))
 
 
 def phantom(address: str, target: Path, /) -> None:
@@ -82,8 +87,7 @@ def phantom(address: str, target: Path, /) -> None:
     console.say(f"{target}: {count} frames")
 
 
-def _model_facts(path: Path) -> dict[str, object]:
-    model = load_model(path)
+def _model_facts(model: Model) -> dict[str, object]:
     facts: dict[str, object] = msgspec.to_builtins(model.spec)
     facts["gate"] = model.spec.gate.rule if model.spec.gate else "none"
     return {"digest": model.digest, "bytes": len(model.data)} | facts

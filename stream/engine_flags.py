@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -31,7 +30,7 @@ class EngineFlags:
         Take an engine that the acceptance gate rejected; every report says so.
     require_gpu
         Refuse to go on without a GPU engine.
-    engine_cache
+    cache
         Folder of compiled engines, in place of the user's own.
     """
 
@@ -39,7 +38,7 @@ class EngineFlags:
     precision: Precision | None = None
     force: bool = False
     require_gpu: bool = False
-    engine_cache: Annotated[Path | None, Parameter(name="--engine-cache")] = None
+    cache: Path | None = None
 
 
 DEFAULT_FLAGS = EngineFlags()
@@ -54,4 +53,4 @@ def choose(model: Model, flags: EngineFlags) -> Chosen:
         If none can be had.
     """
     wanted = Wanted(flags.engine, flags.precision, flags.require_gpu, flags.force)
-    return choose_engine(model, open_cache(flags.engine_cache), wanted, console.warn)
+    return choose_engine(model, open_cache(flags.cache), wanted, console.warn)

@@ -82,6 +82,8 @@ def replay(
     with Nursery() as nursery:  # first of all: it gets ready while the model is compiled
         given = load_model(model)
         chosen = choose(given, engine)
+        if not json:
+            console.say(f"engine: {chosen.reason}")
         try:
             used = model_used(chosen, given, model)
             watch = Watch(chosen.engine, chosen.probe)
@@ -90,7 +92,6 @@ def replay(
             outcomes = _replay_all(clips, job, out)
         finally:
             chosen.engine.close()
-        _log.info("%s", chosen.reason)
     _show(clips, outcomes, json)
     return _status(outcomes)
 

@@ -89,13 +89,15 @@ def test_m06_none_of_1000_flipped_bytes_is_loaded(copied):
     places = [(name, at) for name, data in files.items() for at in range(len(data))]
     spoilt = rng.sample(places, 1000)
     assert {name for name, _ in spoilt} == FILES
+    handles = {name: os.open(entry.place / name, os.O_WRONLY) for name in FILES}
     for name, at in spoilt:
-        changed = bytearray(files[name])
-        changed[at] ^= rng.randrange(1, 256)
-        (entry.place / name).write_bytes(changed)
+        right = files[name][at]
+        os.pwrite(handles[name], bytes([right ^ rng.randrange(1, 256)]), at)
         with pytest.raises(EngineError, match=r"\[M06\]"):
             read_entry(cache, entry.sidecar.key)
-        (entry.place / name).write_bytes(files[name])
+        os.pwrite(handles[name], bytes([right]), at)
+    for handle in handles.values():
+        os.close(handle)
     assert read_entry(cache, entry.sidecar.key).engine == files[ENGINE]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engines.errors import EngineError
 from engines.graph_index import GraphIndex, Shape
@@ -46,11 +46,11 @@ class Tape:
         """Add a node with one output and return its name."""
         return self.write(operator, *inputs, **attributes)[0]
 
-    def constant(self, values: object, dtype: type[np.generic] = np.float32) -> str:
+    def constant(self, values: ArrayLike, dtype: type[np.generic] = np.float32) -> str:
         """Add a constant, once, and return its name."""
         from onnx import numpy_helper
 
-        array = np.ascontiguousarray(np.asarray(values, dtype)).reshape(np.shape(values))
+        array = np.array(values, dtype, order="C")
         key = (array.tobytes(), array.dtype.str, array.shape)
         if key not in self._kept:
             name = f"gradient/constant_{len(self.constants)}"

@@ -36,7 +36,8 @@ class CudaGraph:
             enqueue()
         except (EngineError, pycuda.driver.Error) as error:
             driver.cuStreamEndCapture(stream)
-            raise CaptureError(str(error)) from error
+            problem = error.problem if isinstance(error, EngineError) else str(error)
+            raise CaptureError(problem) from error
         graph = _require(driver.cuStreamEndCapture(stream))
         try:
             self._graph = _require(driver.cuGraphInstantiate(graph, 0))

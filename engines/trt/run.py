@@ -113,10 +113,11 @@ class TensorRtEngine:
         try:
             with self._at_device():
                 self._free()
-            self._device.close()
         except EngineError as error:
-            # Nothing can be freed on a failed device; the end of the process does.
+            # Nothing can be freed on a failed device; the end of the process does that.
             _log.debug("%s", error)
+        self._engine = None
+        self._device.close()
 
     def _settle(self, pending: _Pending) -> None:
         """Wait for a run, copy its answers out and give its slot back."""

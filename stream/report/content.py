@@ -24,8 +24,8 @@ class KeyFrame:
     shown_class : the class whose map is drawn
     image : (H, W) grey or (H, W, 3) RGB, uint8
     saliency : shape (H, W), in [0, 1]; 1 is the model's full scale, the same for the whole run
-    explained : integrated gradients, shape (H, W), in [0, 1]; 1 is the largest of all key frames;
-        None where they were not asked for
+    explained : integrated gradients, shape (H, W), in [0, 1]; 1 is what one pixel in
+        200 of all key frames reaches; None where they were not asked for
     """
 
     rank: int

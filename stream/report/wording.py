@@ -12,8 +12,8 @@ SCALE_MEANING = (
     "1 is the model's full scale, the same for every frame of the run."
 )
 EXPLAINED_MEANING = (
-    "Integrated gradients: how much each pixel changed the score of the class shown, from a black "
-    "picture to this one; 1 is the largest value among the key frames."
+    "Integrated gradients: how much each pixel changed the score of the class shown, from even "
+    "grey to this picture; one pixel in 200 of the key frames reaches 1."
 )
 
 _STATES = {

@@ -25,6 +25,8 @@ DISCLAIMER = (
 
 EXPLAINED_SIGMA_PX = 2.0
 """Width of the blur over integrated gradients, in pixels of the model input: single pixels jump."""
+EXPLAINED_QUANTILE = 0.995
+"""Its full scale: a few pixels of a frame that changes class would leave the others dark."""
 
 _STANDING = {
     "accepted": "accepted by the gate against the FP32 reference",
@@ -142,10 +144,13 @@ def _explained_on_image(
 
 def _scale_explained(keys: list[KeyFrame]) -> tuple[KeyFrame, ...]:
     """Bring the integrated gradients of all key frames onto one scale from 0 to 1."""
-    top = max((float(key.explained.max()) for key in keys if key.explained is not None), default=0)
+    maps = [key.explained.ravel() for key in keys if key.explained is not None]
+    if not maps:
+        return tuple(keys)
+    top = max(float(np.quantile(np.concatenate(maps), EXPLAINED_QUANTILE)), 1e-12)
     return tuple(
-        replace(key, explained=(key.explained / top).astype(np.float32))
-        if key.explained is not None and top > 0
+        replace(key, explained=np.minimum(key.explained / top, 1.0).astype(np.float32))
+        if key.explained is not None
         else key
         for key in keys
     )

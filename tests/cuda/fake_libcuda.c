@@ -147,33 +147,43 @@ EXPORT CUresult cuCtxSynchronize(void) {
   return sticky;
 }
 
-EXPORT CUresult cuGetErrorName(CUresult error, const char **text) {
-  switch (error) {
-#define NAMED(code) case code: *text = #code; return CUDA_SUCCESS
-    NAMED(CUDA_SUCCESS);
-    NAMED(CUDA_ERROR_INVALID_VALUE);
-    NAMED(CUDA_ERROR_OUT_OF_MEMORY);
-    NAMED(CUDA_ERROR_NOT_INITIALIZED);
-    NAMED(CUDA_ERROR_NO_DEVICE);
-    NAMED(CUDA_ERROR_INVALID_DEVICE);
-    NAMED(CUDA_ERROR_INVALID_CONTEXT);
-    NAMED(CUDA_ERROR_ECC_UNCORRECTABLE);
-    NAMED(CUDA_ERROR_INVALID_HANDLE);
-    NAMED(CUDA_ERROR_NOT_READY);
-    NAMED(CUDA_ERROR_ILLEGAL_ADDRESS);
-    NAMED(CUDA_ERROR_CONTEXT_IS_DESTROYED);
-    NAMED(CUDA_ERROR_LAUNCH_FAILED);
-    NAMED(CUDA_ERROR_NOT_PERMITTED);
-    NAMED(CUDA_ERROR_NOT_SUPPORTED);
-    NAMED(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-    NAMED(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
-    NAMED(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
-    default: *text = "CUDA_ERROR_UNKNOWN"; return CUDA_SUCCESS;
-  }
+static const struct { CUresult code; const char *name, *text; } errors[] = {
+#define NAMED(code, text) {code, #code, text}
+    NAMED(CUDA_SUCCESS, "no error"),
+    NAMED(CUDA_ERROR_INVALID_VALUE, "invalid argument"),
+    NAMED(CUDA_ERROR_OUT_OF_MEMORY, "out of memory"),
+    NAMED(CUDA_ERROR_NOT_INITIALIZED, "initialization error"),
+    NAMED(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected"),
+    NAMED(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
+    NAMED(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
+    NAMED(CUDA_ERROR_ECC_UNCORRECTABLE, "uncorrectable ECC error encountered"),
+    NAMED(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
+    NAMED(CUDA_ERROR_NOT_READY, "device not ready"),
+    NAMED(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
+    NAMED(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
+    NAMED(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure"),
+    NAMED(CUDA_ERROR_NOT_PERMITTED, "operation not permitted"),
+    NAMED(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
+    NAMED(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
+    NAMED(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,
+          "operation failed due to a previous error during capture"),
+};
+
+static CUresult look_up(CUresult error, const char **name, const char **text) {
+  *name = "CUDA_ERROR_UNKNOWN", *text = "unknown error";
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+    if (errors[i].code == error) *name = errors[i].name, *text = errors[i].text;
+  return CUDA_SUCCESS;
+}
+
+EXPORT CUresult cuGetErrorName(CUresult error, const char **name) {
+  const char *text;
+  return look_up(error, name, &text);
 }
 
 EXPORT CUresult cuGetErrorString(CUresult error, const char **text) {
-  return cuGetErrorName(error, text);
+  const char *name;
+  return look_up(error, &name, text);
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */

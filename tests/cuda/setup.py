@@ -223,7 +223,7 @@ def tensorrt_steps(version: str) -> list[Step]:
         call(sys.executable, "-m", "pybind11_stubgen", "tensorrt_bindings.tensorrt",
              "--ignore-all-errors", "-o", folder / "raw",
              env=bindings_environment(version))  # fmt: skip
-        write_stubs(folder / "raw", folder / "tensorrt" / "__init__.pyi")
+        write_stubs(next(folder.rglob("tensorrt.pyi")), folder / "tensorrt" / "__init__.pyi")
 
     return [
         Step(f"bindings-{version}", bindings, python),

@@ -63,6 +63,11 @@ def require_nothing_left(driver):
     """Fail if memory, streams, graphs or contexts are still held."""
     gc.collect()
     assert driver.stats().leaks() == {}
+    require_no_context()
+
+
+def require_no_context():
+    """Fail if a context is current in this thread."""
     current = ctypes.c_void_p()
     assert ctypes.CDLL("libcuda.so.1").cuCtxGetCurrent(ctypes.byref(current)) == 0
     assert current.value is None, "a context was left on the stack"

@@ -1,16 +1,24 @@
 """Engines with one line missing: each must be caught, or the facts above would prove nothing."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
+import pycuda.driver as cuda
 import pytest
 
+from engines.base import OUTPUTS, EngineOutput
 from engines.errors import EngineError
 from engines.trt import load_engine
 from engines.trt.cuda import CudaDevice, Mirror
 from engines.trt.run import TensorRtEngine
 from engines.trt.slot import Slot
-from tests.trt_standin.conftest import UP_TO_4, noise, require_equal, require_nothing_left
+from tests.trt_standin.conftest import (
+    UP_TO_4,
+    noise,
+    require_equal,
+    require_no_context,
+    require_nothing_left,
+)
 
 
 def test_an_engine_that_does_not_wait_answers_zeros(monkeypatch, model, plan, reference):
@@ -22,7 +30,8 @@ def test_an_engine_that_does_not_wait_answers_zeros(monkeypatch, model, plan, re
     with pytest.raises(AssertionError, match="logits"):
         require_equal(output, reference(noise(1)))
     monkeypatch.setattr(Slot, "wait", wait)
-    engine._idle[-1].wait()
+    with engine._device.active():
+        engine._idle[-1].wait()
     engine.close()
 
 
@@ -39,9 +48,7 @@ def test_an_engine_that_does_not_push_the_context_is_caught(monkeypatch, model, 
         load_engine(model, UP_TO_4, plan)
 
 
-def test_an_engine_that_does_not_push_the_context_in_each_call_is_caught(
-    monkeypatch, model, plan
-):
+def test_an_engine_that_does_not_push_the_context_in_each_call_is_caught(monkeypatch, model, plan):
     engine = load_engine(model, UP_TO_4, plan)
     push = CudaDevice.active
     monkeypatch.setattr(CudaDevice, "active", lambda self: nullcontext())
@@ -53,25 +60,31 @@ def test_an_engine_that_does_not_push_the_context_in_each_call_is_caught(
 
 
 def test_an_engine_that_does_not_pop_the_context_is_caught(monkeypatch, model, plan, driver):
+    @contextmanager
+    def push_only(self):
+        self._context.push()
+        yield
+
+    monkeypatch.setattr(CudaDevice, "active", push_only)
     engine = load_engine(model, UP_TO_4, plan)
-    engine._device._context.push()
+    with pytest.raises(AssertionError, match="left on the stack"):
+        require_no_context()
     engine.close()
-    with pytest.raises(AssertionError, match="context"):
-        require_nothing_left(driver)
-    pop_all()
+    assert cuda.Context.get_current() is None  # PyCUDA forgets what was detached
+    require_nothing_left(driver)
 
 
 def test_an_engine_that_forgets_to_free_is_caught(monkeypatch, model, plan, driver):
     engine = load_engine(model, UP_TO_4, plan)
-    free = TensorRtEngine._free
-    monkeypatch.setattr(TensorRtEngine, "_free", lambda self: None)
-    monkeypatch.setattr(CudaDevice, "close", lambda self: None)
-    engine.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(TensorRtEngine, "_free", lambda self: None)
+        patch.setattr(CudaDevice, "close", lambda self: None)
+        engine.close()
     with pytest.raises(AssertionError, match="device_allocations"):
         require_nothing_left(driver)
-    monkeypatch.undo()
-    assert TensorRtEngine._free is free
-    engine.close()
+    with engine._device.active():
+        engine._free()
+    engine._device.close()
     require_nothing_left(driver)
 
 
@@ -87,7 +100,6 @@ def test_an_engine_that_forgets_a_context_is_caught(monkeypatch, model, plan, dr
 
 
 def test_an_engine_that_reads_from_its_own_buffers_is_caught(monkeypatch, engine):
-    monkeypatch.setattr(np.ndarray, "copy", None, raising=False) if False else None
     monkeypatch.setattr(Slot, "read", read_without_copy)
     first = engine.submit(noise(1)).result().probs
     before = first.copy()
@@ -97,14 +109,4 @@ def test_an_engine_that_reads_from_its_own_buffers_is_caught(monkeypatch, engine
 
 
 def read_without_copy(self, count):
-    from engines.base import OUTPUTS, EngineOutput
-
     return EngineOutput(*(self._answers[name].host[:count] for name in OUTPUTS))
-
-
-def pop_all():
-    import ctypes
-
-    library, context = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p()
-    while library.cuCtxPopCurrent_v2(ctypes.byref(context)) == 0:
-        pass

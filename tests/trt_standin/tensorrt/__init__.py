@@ -1,4 +1,5 @@
 """A stand-in for TensorRT; see ../README.md."""
+# ruff: noqa: F401
 
 from tensorrt._build import (
     Builder,

@@ -35,7 +35,9 @@ class ParserError:
 
 class INetworkDefinition:
     def __init__(self, flags):
-        self.strongly_typed = bool(flags & (1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)))
+        self.strongly_typed = bool(
+            flags & (1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        )
         self.model = b""
 
 
@@ -132,7 +134,7 @@ class Builder:
         self._logger = logger
         try:
             _driver.start()
-        except _driver.CudaFailure as error:
+        except _driver.CudaError as error:
             logger.log(ILogger.Severity.ERROR, str(error))
             raise TypeError("pybind11::init(): factory function returned nullptr") from None
 
@@ -152,7 +154,7 @@ class Builder:
             return None
         try:
             scratch = _driver.Memory(config.pools.get(trt.MemoryPoolType.WORKSPACE, WORKSPACE))
-        except _driver.CudaFailure as error:
+        except _driver.CudaError as error:
             self._logger.log(ILogger.Severity.ERROR, str(error))
             return None
         if config.progress_monitor is not None and not _report(config.progress_monitor):

@@ -4,20 +4,24 @@ import ctypes
 from contextlib import contextmanager
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-WORDS = {2: "out of memory", 100: "no CUDA-capable device is detected", 201: "invalid device context",
-         700: "an illegal memory access was encountered"}  # fmt: skip
+WORDS = {
+    2: "out of memory",
+    100: "no CUDA-capable device is detected",
+    201: "invalid device context",
+    700: "an illegal memory access was encountered",
+}
 _library = ctypes.CDLL("libcuda.so.1")
 _queued = []  # the driver calls these later, graphs again and again
 
 
-class CudaFailure(Exception):
+class CudaError(Exception):
     """A driver call failed; the text is what TensorRT would log."""
 
 
 def call(name, *arguments):
     code = getattr(_library, name)(*arguments)
     if code:
-        raise CudaFailure(f"Error Code 1: Cuda Runtime ({WORDS.get(code, f'error {code}')})")
+        raise CudaError(f"Error Code 1: Cuda Runtime ({WORDS.get(code, f'error {code}')})")
 
 
 def start():
@@ -49,7 +53,7 @@ class Memory:
             try:
                 with _primary_context():
                     call("cuMemFree_v2", self._address)
-            except CudaFailure:
+            except CudaError:
                 pass  # the device has failed; TensorRT logs and goes on
 
 

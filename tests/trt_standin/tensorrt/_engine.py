@@ -26,15 +26,15 @@ class Runtime:
         header, _, model = data.removeprefix(MAGIC).partition(b"\n")
         try:
             if not data.startswith(MAGIC):
-                raise _driver.CudaFailure("Serialization assertion magic failed")
+                raise _driver.CudaError("Serialization assertion magic failed")
             facts = json.loads(header)
             portable = "VERSION_COMPATIBLE" in facts["flags"]
             if portable and not self.engine_host_code_allowed:
-                raise _driver.CudaFailure("engine host code is not allowed")
+                raise _driver.CudaError("engine host code is not allowed")
             if not portable and facts["version"] != trt.__version__:
-                raise _driver.CudaFailure("the plan was built by another version")
+                raise _driver.CudaError("the plan was built by another version")
             return ICudaEngine(self.logger, facts, model)
-        except _driver.CudaFailure as error:
+        except _driver.CudaError as error:
             self.logger.log(ILogger.Severity.ERROR, str(error))
             return None
 
@@ -65,7 +65,7 @@ class ICudaEngine:
     def create_execution_context(self, strategy=ExecutionContextAllocationStrategy.STATIC):
         try:
             return IExecutionContext(self)
-        except _driver.CudaFailure as error:
+        except _driver.CudaError as error:
             self._logger.log(ILogger.Severity.ERROR, str(error))
             return None
 
@@ -107,10 +107,10 @@ class IExecutionContext:
 
         try:
             if addresses.keys() != self._engine._tensors.keys() or shape is None:
-                raise _driver.CudaFailure("an address or the input shape is not set")
+                raise _driver.CudaError("an address or the input shape is not set")
             _driver.require_context()
             _driver.queue(stream_handle, run)
-        except _driver.CudaFailure as error:
+        except _driver.CudaError as error:
             self._engine._logger.log(ILogger.Severity.ERROR, str(error))
             return False
         return True
