@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench pictures system-deps clean
+.PHONY: demo test check bench pictures gpu-proof system-deps clean
 
 demo: .venv/core
 	$(BIN)/stream demo
 
-test: .venv/dev system-deps
-	$(BIN)/python -m pytest
+# One test process a core, so one thread each; files stay whole, since their fixtures are dear.
+test: .venv/dev system-deps gpu-proof
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -19,6 +20,10 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/stream bench
 	$(BIN)/stream bench train
+
+# What the tests of the TensorRT path stand on: real bindings, real PyCUDA, a fake CUDA driver.
+gpu-proof: .venv/dev
+	$(BIN)/python -m tests.cuda.setup
 
 # The pictures in docs/images, drawn from the phantom.
 pictures: .venv/dev system-deps

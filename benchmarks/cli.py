@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 
 def bench(
-    what: Literal["replay", "train"] = "replay",
+    what: Literal["replay", "train", "engines"] = "replay",
     /,
-    *,
+    *models: str,
     rounds: int = 5,
     out: Path | None = None,
     memory: bool = True,
+    quick: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
+    frames: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
 ) -> int:
     """Measure speed as ratios and print them; exits 1 when a budget is missed.
 
     Parameters
     ----------
     what
-        replay (journal on, report off) against what it replaces, or train: an epoch against the
-        same steps on a batch in memory.
+        replay (journal on, report off) against what it replaces; train: an epoch against the
+        same steps on a batch in memory; or engines: every backend, precision and batch.
+    models
+        Of engines, models to measure, as FILE or LABEL=FILE; by default the bundled one, and
+        MobileNetV3-Large and DenseNet121 with random weights, which have speed but no accuracy.
     rounds
         Interleaved repetitions; the median counts.
     out
         JSON file to write; runs/bench_WHAT.json by default.
     memory
-        Of replay, also measure how peak memory grows from a clip of one minute to one of ten.
+        Of replay, also measure how peak memory grows from a clip of one minute to one of ten; of
+        engines, also start-up and memory, two processes a row.
+    quick
+        Of engines, few frames, short rounds, one batch: to see that everything runs.
+    device
+        Of engines, whose rows to run; the others are listed with the reason.
+    frames
+        Of engines, clips, stills, folders or tables for the gate; generated clips by default.
     """
     place = out or Path(f"runs/bench_{what}.json")
     if what == "train":
         from benchmarks.bench_train import bench as bench_train
 
         return bench_train(rounds=rounds, out=place)
+    if what == "engines":
+        from benchmarks.bench_engines import Plan
+        from benchmarks.bench_engines import bench as bench_engines
+
+        plan = Plan(models, tuple(frames or ()), device, rounds, quick, memory)
+        return bench_engines(plan, place)
     from benchmarks.bench_replay import bench as bench_replay
 
     return bench_replay(rounds=rounds, out=place, memory=memory)

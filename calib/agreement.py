@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 TOP = 5
 TIE = 1e-3
-"""Probabilities closer than the last digit of a report's tenth of a percent are equal."""
+"""Probabilities this close are equal: a tenth of the last digit that a report shows."""
 FAINT = 0.01
 """Share of a map's full intensity that nobody sees: two or three of 255 grey levels."""
 MOST_SNR_DB = 150.0

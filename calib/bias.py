@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,6 +30,7 @@ from engines.load import Model
 from engines.ort import CPU, open_session, session_options
 
 Means = Mapping[str, NDArray[np.float64]]
+Tensors = dict[str, NDArray[Any]]
 
 
 def measure_means(model: Model, frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
@@ -86,14 +88,14 @@ def _channel_means(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _walk(
     model: Model, proto: onnx.ModelProto, frames: NDArray[np.uint8]
-) -> Iterator[tuple[onnx.NodeProto, dict[str, NDArray[np.float32]]]]:
+) -> Iterator[tuple[onnx.NodeProto, Tensors]]:
     """Run node after node over all frames; yield each with the tensors still needed.
 
     What the caller changes in the tensors is what later nodes read.
     """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     reads = Counter(name for node in proto.graph.node for name in node.input)
-    values = {"frames": frames}
+    values: Tensors = {"frames": frames}
     for node in proto.graph.node:
         taken = list(node.input)
         given = {n: values[n] if n in values else constants[n] for n in taken if n}
@@ -106,14 +108,12 @@ def _walk(
 
 
 def _run_node(
-    model: Model, proto: onnx.ModelProto, node: onnx.NodeProto, given: Mapping[str, NDArray]
-) -> dict[str, NDArray[np.float32]]:
+    model: Model, proto: onnx.ModelProto, node: onnx.NodeProto, given: Tensors
+) -> Tensors:
     kinds = {name: helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in given.items()}
     inputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
     graph = helper.make_graph([node], "node", inputs, outputs)
-    part = helper.make_model(
-        graph, opset_imports=proto.opset_import, ir_version=proto.ir_version
-    )
+    part = helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     session = open_session(model, part.SerializeToString(), session_options(count_cores()), [CPU])
-    return dict(zip(node.output, session.run(None, dict(given)), strict=True))
+    return dict(zip(node.output, session.run(None, given), strict=True))

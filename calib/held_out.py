@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from calib.frames import FrameSet
+from calib.gather import gather_frames
 from calib.quantize import CALIBRATION_KEY, Calibration
 from engines.errors import EngineError
 from engines.graph_index import parse_graph
@@ -17,6 +18,7 @@ from engines.load import Model
 from engines.pixels import Pixels
 from engines.preprocess import to_model_input
 from engines.spec import ModelSpec
+from stream import console
 from stream.sources.phantom import FINDINGS, PhantomScene, PhantomSpec, parse_phantom
 
 FIRST_SEED = 7_000_000
@@ -25,32 +27,31 @@ CLIPS = 50
 FRAMES_PER_CLIP = 4
 
 
-def hold_out(model: Model, path: Path, places: Sequence[str] = ()) -> FrameSet:
+def held_out_frames(model: Model, path: Path, places: Sequence[str] = ()) -> FrameSet:
     """Return frames of clips, or of phantom clips where none are given, for judging an engine.
 
-    Left out is every frame of a group (person, else clip) of which one frame calibrated the model.
+    Left out is every group (person, else clip) of which a frame calibrated the model, known by its
+    name or by the digest of the frame.
 
     Parameters
     ----------
     path : of the model; the list of its calibration frames lies beside it
-    places : clips, stills, folders or tables, as `calib.gather` takes them
+    places : as `calib.gather.gather_frames` takes them
 
     Raises
     ------
     EngineError
         If the list of calibration frames is absent or another one, or nothing is left.
+    StreamError
+        If the places cannot be read.
     """
-    if places:
-        from calib.gather import gather_frames  # TEMP
-
-    frames = gather_frames(places, model.spec) if places else phantom_frames(model.spec)
-    used = [line.split("\t") for line in _calibration_lines(model, path)]
-    digests, groups = {cells[0] for cells in used}, {cells[2] for cells in used}
-    fresh = [
-        place
-        for place, line in enumerate(frames.lines())
-        if line.split("\t")[0] not in digests and frames.groups[place] not in groups
-    ]
+    lines = _calibration_lines(model, path)
+    frames = _read(places, model.spec) if places else phantom_frames(model.spec)
+    cells = [line.split("\t") for line in lines]
+    digests, groups = {cell[0] for cell in cells}, {cell[2] for cell in cells}
+    pairs = list(zip(frames.groups, frames.lines(), strict=True))
+    groups |= {group for group, line in pairs if line.split("\t")[0] in digests}
+    fresh = [place for place, group in enumerate(frames.groups) if group not in groups]
     if not fresh:
         problem = f"all {len(frames)} frames are of groups that calibrated it"
         raise EngineError(path.name, problem, "give other clips with --frames")
@@ -89,6 +90,11 @@ def phantom_frames(spec: ModelSpec) -> FrameSet:
         origin=f"{CLIPS} generated phantom clips ({', '.join(organs)}), seeds {FIRST_SEED} to "
         f"{FIRST_SEED + CLIPS - 1}, in no training set; no real picture",
     )
+
+
+def _read(places: Sequence[str], spec: ModelSpec) -> FrameSet:
+    with console.progress("held-out frames") as tick:
+        return gather_frames(places, spec, tick)
 
 
 def _calibration_lines(model: Model, path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calib.agreement import gate
-from calib.held_out import hold_out
+from calib.held_out import held_out_frames
 from engines.base import Engine
 from engines.build import Say, attach_verdict, build_engine, measure_speed
 from engines.cache import Cache, Entry
@@ -113,7 +113,7 @@ def _is_judged(sidecar: Sidecar, candidate: Candidate) -> bool:
 
 
 def _judge(engine: Engine, entry: Entry, candidate: Candidate, say: Say) -> Entry:
-    frames = hold_out(candidate.model, candidate.path, candidate.frames)
+    frames = held_out_frames(candidate.model, candidate.path, candidate.frames)
     say(f"comparing with the reference on {len(frames)} frames of {frames.origin}")
     with closing(open_engine(candidate.reference, REFERENCE)) as reference:
         verdict = gate(engine, reference, frames)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -149,13 +150,14 @@ def quantize_weight(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDAr
     return np.clip(np.rint(weight / column), -LEVELS, LEVELS).astype(np.int8), scale
 
 
-def _weight_pair(
-    layer: Layer, weight: NDArray[np.float32]
-) -> tuple[list[TensorProto], NodeProto]:
+def _weight_pair(layer: Layer, weight: NDArray[np.float32]) -> tuple[list[TensorProto], NodeProto]:
     name = f"{layer.name}_weight"
     steps, scale = quantize_weight(weight)
-    parts = {"int8": steps, "scale": scale, "zero": np.zeros(len(scale), np.int8)}
-    tensors = [_constant(f"{name}_{part}", values) for part, values in parts.items()]
+    tensors = [
+        _constant(f"{name}_int8", steps),
+        _constant(f"{name}_scale", scale),
+        _constant(f"{name}_zero", np.zeros(len(scale), np.int8)),
+    ]
     names = [tensor.name for tensor in tensors]
     return tensors, helper.make_node("DequantizeLinear", names, [name], name, axis=0)
 
@@ -175,7 +177,7 @@ def _pairs(node: NodeProto, after: Mapping[str, tuple[NodeProto, NodeProto]]) ->
     return [pair for name in node.output for pair in after.get(name, ())]
 
 
-def _constant(name: str, values: NDArray[np.generic] | np.generic) -> TensorProto:
+def _constant(name: str, values: NDArray[Any] | np.generic) -> TensorProto:
     return numpy_helper.from_array(np.asarray(values), name)
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+THRESHOLD_RULE = "largest Youden index of the positive class over {where}"
 LIMITS = (0.05, 20.0)
 BINS = 15
 
@@ -84,3 +85,30 @@ def calibration_error(probs: NDArray[np.float64], labels: NDArray[np.int64]) -> 
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     gaps = [abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(BINS)]
     return float(sum(gaps) / len(labels))
+
+
+def choose_threshold(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Return the score with the largest Youden index, sensitivity + specificity - 1.
+
+    The threshold lies half-way between that score and the next lower one; 0.5 when one side is
+    empty.
+
+    Parameters
+    ----------
+    scores : shape (N,), probability of the positive class
+    positive : shape (N,), truth
+
+    References
+    ----------
+    Youden, "Index for rating diagnostic tests", Cancer 3(1), 1950.
+    """
+    if positive.all() or not positive.any():
+        return 0.5
+    levels, place = np.unique(-scores, return_inverse=True)
+    hits, false = (
+        np.cumsum(np.bincount(place[truth], minlength=len(levels)))
+        for truth in (positive, ~positive)
+    )
+    best = int(np.argmax(hits / hits[-1] - false / false[-1]))
+    below = -levels[best + 1] if best + 1 < len(levels) else 0.0
+    return float(np.clip((-levels[best] + below) / 2, 1e-3, 1 - 1e-3))

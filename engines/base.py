@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from engines.errors import EngineError
 from engines.load import Model
 from engines.options import EngineOptions, Precision
-from engines.options import Precision
 from engines.spec import ModelSpec
 
 OUTPUTS = ("logits", "probs", "cam", "features")
@@ -33,10 +32,6 @@ class EngineOutput:
     probs: NDArray[np.float32]
     cam: NDArray[np.float32]
     features: NDArray[np.float32]
-
-    def first(self, count: int) -> EngineOutput:
-        """Return the answers to the first `count` frames."""
-        return EngineOutput(*(getattr(self, name)[:count] for name in OUTPUTS))
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse an answer that is not finite or not of the spec's shape.

@@ -7,11 +7,13 @@ whoever can write as this user can also write a consistent entry.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +29,7 @@ REMEDY = "it is not used; compile it again with `stream compile`"
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder that this user owns and nobody else can write."""
+    """A folder that this user owns and nobody else can write, or that is yet to be made."""
 
     folder: Path
 
@@ -58,26 +60,17 @@ class Contents:
 
 
 def open_cache(folder: Path | None = None) -> Cache:
-    """Open the cache, made if it is absent; the user's own when `folder` is None.
+    """Open the cache, the user's own when `folder` is None; it is made when first written.
 
     Raises
     ------
     EngineError
-        If the folder cannot be made, is another user's, or others can write it.
+        With fault M06 if the folder is another user's, or others can write it.
     """
-    place = folder or Path.home() / ".cache" / "sonostream" / "engines"
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = place.stat()
-    except OSError as error:
-        raise EngineError(str(place), f"cannot be made: {error.strerror}") from error
-    if status.st_uid != os.geteuid():
-        problem = f"belongs to user {status.st_uid}"
-        raise EngineError(str(place), problem, "remove it, or give another folder", fault="M06")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        problem = f"others can write it (mode {stat.S_IMODE(status.st_mode):o})"
-        raise EngineError(str(place), problem, f"chmod 700 {place}", fault="M06")
-    return Cache(place)
+    cache = Cache(folder or Path.home() / ".cache" / "sonostream" / "engines")
+    if cache.folder.exists():
+        _check_owner(cache.folder)
+    return cache
 
 
 def read_entry(cache: Cache, key: EngineKey) -> Contents | None:
@@ -112,7 +105,7 @@ def list_entries(cache: Cache) -> Iterator[Entry | EngineError]:
 
     An entry whose sidecar is unusable is yielded as the error that says so.
     """
-    for place in sorted(cache.folder.iterdir()):
+    for place in sorted(cache.folder.iterdir()) if cache.folder.exists() else ():
         if place.name.startswith("."):
             continue
         try:
@@ -140,14 +133,17 @@ def write_entry(cache: Cache, key: EngineKey, model: Model, engine: bytes, probe
     files = {ENGINE: engine, MODEL: model.data, PROBE: probe, SIDECAR: encode_sidecar(sidecar)}
     place = cache.folder / key.name
     try:
+        cache.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_owner(cache.folder)
         with tempfile.TemporaryDirectory(prefix=".", dir=cache.folder) as scratch:
             fresh = Path(scratch) / "fresh"
             fresh.mkdir(mode=0o700)
             for name, data in files.items():
                 (fresh / name).write_bytes(data)
-            if os.path.lexists(place):
-                place.rename(Path(scratch) / "stale")
-            fresh.rename(place)
+            with _locked(cache.folder):
+                if os.path.lexists(place):
+                    place.rename(Path(scratch) / "stale")
+                fresh.rename(place)
     except OSError as error:
         problem = f"the compiled engine cannot be stored: {error.strerror}"
         raise EngineError(str(cache.folder), problem, "make room, or remove the folder") from error
@@ -162,16 +158,40 @@ def write_sidecar(entry: Entry, sidecar: Sidecar) -> Entry:
     EngineError
         With fault M06 if the entry was made again or changed meanwhile, or cannot be written.
     """
-    if _read_sidecar(entry.place) != entry.sidecar:
-        raise _refusal(entry.place, "it was made again meanwhile")
     try:
-        with tempfile.TemporaryDirectory(prefix=".", dir=entry.place.parent) as scratch:
+        with (
+            tempfile.TemporaryDirectory(prefix=".", dir=entry.place.parent) as scratch,
+            _locked(entry.place.parent),
+        ):
+            if _read_sidecar(entry.place) != entry.sidecar:
+                raise _refusal(entry.place, "it was made again meanwhile")
             fresh = Path(scratch) / SIDECAR
             fresh.write_bytes(encode_sidecar(sidecar))
             fresh.replace(entry.place / SIDECAR)
     except OSError as error:
         raise _refusal(entry.place, f"{SIDECAR} cannot be written: {error.strerror}") from error
     return Entry(entry.place, sidecar)
+
+
+def _check_owner(folder: Path) -> None:
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        problem = f"belongs to user {status.st_uid}"
+        raise EngineError(str(folder), problem, "remove it, or give another folder", fault="M06")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem = f"others can write it (mode {stat.S_IMODE(status.st_mode):o})"
+        raise EngineError(str(folder), problem, f"chmod 700 {folder}", fault="M06")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from changing the cache meanwhile."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read_files(place: Path) -> dict[str, bytes]:

@@ -32,12 +32,14 @@ class Wanted:
     precision : or None for any
     require_gpu : refuse rather than use the CPU
     force : also take an engine that the gate rejected or has not seen
+    made_from : sha256 of the ONNX file that it must be compiled from; any when empty
     """
 
     engine: str = "auto"
     precision: Precision | None = None
     require_gpu: bool = False
     force: bool = False
+    made_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +124,11 @@ def _entries(model: Model, cache: Cache, say: Say) -> Iterator[Entry]:
 
 def _is_wanted(entry: Entry, want: Wanted, names: tuple[str, ...]) -> bool:
     key = entry.sidecar.key
-    return key.backend in names and want.precision in (None, key.precision)
+    return (
+        key.backend in names
+        and want.precision in (None, key.precision)
+        and want.made_from in ("", key.model_digest)
+    )
 
 
 def _is_accepted(entry: Entry) -> bool:

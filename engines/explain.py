@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import EngineError
 from engines.gradient.reverse import find_live, write_gradient
 from engines.gradient.tape import Tape
 from engines.graph_index import index_graph, parse_graph
@@ -119,6 +120,9 @@ def explain_graph(model: Model, steps: int = STEPS, baseline: float = GREY) -> b
     EngineError
         If the model is not float32 or holds an operator whose gradient is not known.
     """
+    if model.spec.precision != "fp32":
+        problem = f"is {model.spec.precision}: its rounding has no gradient"
+        raise EngineError(model.name, problem, "explain the float32 model that it stands in for")
     proto = parse_graph(model.data)
     cast_input_first(proto)
     _keep_logits(proto)

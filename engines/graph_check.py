@@ -181,6 +181,9 @@ def check_quantization(node: onnx.NodeProto, index: GraphIndex) -> Findings:
             yield f"zero point {zero!r} is not int8 0"
     elif node.op_type == "QuantizeLinear" and attribute(node, "output_dtype", 0) != Type.INT8:
         yield "has no zero point, which means uint8; expected int8 0"
+    source = index.types.get(node.input[0])
+    if node.op_type == "DequantizeLinear" and source not in (None, Type.INT8):
+        yield f"{node.input[0]!r} is {Type.DataType.Name(source).lower()}; expected int8"
     if attribute(node, "block_size", 0):
         yield "is quantized in blocks; expected one scale per tensor or channel"
     if scale not in index.constants:

@@ -189,6 +189,12 @@ def _check_contract(name: str, model: onnx.ModelProto, spec: ModelSpec) -> None:
             f"expected uint8 frames and {sorted(expected)}",
             fault="M07",
         )
+    quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    if quantised != (spec.precision == "int8"):
+        graph = "quantised" if quantised else "not quantised"
+        raise EngineError(
+            name, f"its graph is {graph}", f"its spec says {spec.precision}", fault="M07"
+        )
     features = shapes["features"][1]
     if spec.gate and features and features != len(spec.gate.center):
         raise EngineError(

@@ -15,9 +15,9 @@ from engines.base import Engine, EngineOutput, run_frames
 from engines.errors import EngineError
 from engines.spec import ModelSpec
 
-# An engine repeats itself to the last bits on its device: batch, stream and threads change the
-# order of sums, which moves a probability by 1e-6 in float32 and by some 1e-4 in bf16 or int8. A
-# fault that matters moves it by more than these limits.
+# On a CPU an engine repeats itself to the last bit, whatever the batch, mode and threads (measured
+# in float32, bf16 and int8). A card may take another kernel when it loads again, which moves
+# float16 answers by their rounding, 5e-4 of their size. A fault that matters moves them further.
 PROBS_LIMIT = 2e-3
 CAM_LIMIT = 1e-2
 PERIOD_S = 60.0

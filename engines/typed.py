@@ -182,7 +182,8 @@ class _Typing:
             return name
         if (name, kind) not in self.casts:
             values = self.index.value(name).astype(np.float32)
-            typed = self._as_tensor(f"{name}_typed", values, kind)
+            typed = self._as_tensor(name, values, kind)
+            typed.name = _typed_name(name, kind)
             self.model.graph.initializer.append(typed)
             self.casts[name, kind] = typed.name
         return self.casts[name, kind]
@@ -205,10 +206,16 @@ class _Typing:
         from onnx import helper
 
         if (name, kind) not in self.casts:
-            typed = f"{name}_as_{kind}"
+            typed = _typed_name(name, kind)
             self.nodes.append(helper.make_node("Cast", [name], [typed], name=typed, to=kind))
             self.casts[name, kind] = typed
         return self.casts[name, kind]
+
+
+def _typed_name(name: str, kind: int) -> str:
+    from onnx import TensorProto
+
+    return f"{name}_as_{TensorProto.DataType.Name(kind).lower()}"
 
 
 def choose_single(model: onnx.ModelProto, index: GraphIndex) -> set[int]:

@@ -75,7 +75,8 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
 def _choose_again(manifest: Manifest, model: Model, cache: Path | None) -> Chosen:
     """Open the engine that answered then, by name and precision."""
     used = manifest.model.engine
-    wanted = Wanted(used.name, used.precision, force=used.standing == "forced")
+    forced = used.standing == "forced"
+    wanted = Wanted(used.name, used.precision, force=forced, made_from=used.model_digest)
     return choose_engine(model, open_cache(cache), wanted, lambda line: None)
 
 

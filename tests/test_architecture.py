@@ -24,7 +24,12 @@ TRAIN_SEES = (
     "calib.temperature",
 )
 ONLY_IN = {
-    "torch": ("train/", "benchmarks/loops.py", "benchmarks/bench_train.py"),
+    "torch": (
+        "train/",
+        "benchmarks/loops.py",
+        "benchmarks/bench_train.py",
+        "benchmarks/engine_torch.py",
+    ),
     "timm": ("train/",),
     "lightning": ("train/",),
     "captum": ("train/attribution/",),
@@ -33,10 +38,11 @@ ONLY_IN = {
     "reportlab": ("train/runs/paper.py",),
     "safetensors": ("train/fitting/checkpoint.py", "train/nets/weights.py"),
     "skimage": ("train/attribution/",),
-    "tensorrt": ("engines/trt.py",),
-    "pycuda": ("engines/trt.py",),
+    "tensorrt": ("engines/trt/",),
+    "pycuda": ("engines/trt/",),
+    "cuda": ("engines/trt/",),
     "openvino": ("engines/ov.py", "benchmarks/loops.py"),
-    "onnxruntime": ("engines/ort.py", "benchmarks/loops.py"),
+    "onnxruntime": ("engines/ort.py", "engines/ort_cuda.py", "calib/", "benchmarks/loops.py"),
     "zmq": ("stream/live/wire.py",),
     "rich": ("stream/console.py",),
     "av": ("stream/sources/", "benchmarks/memory.py"),

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import msgspec
@@ -243,9 +244,23 @@ def test_entries_are_listed_by_name_and_spoilt_ones_as_errors(copied, model):
     assert [one.fault for one in listed if isinstance(one, EngineError)] == ["M06"]
 
 
-def test_the_cache_is_made_for_this_user_alone(tmp_path):
-    place = open_cache(tmp_path / "new" / "cache").folder
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+def test_writers_of_one_entry_do_not_disturb_each_other(stored, model, tmp_path):
+    key = stored[1].sidecar.key
+    cache = open_cache(tmp_path / "cache")
+    names = [b"engine %d" % number for number in range(24)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda data: write_entry(cache, key, model, data, b"probe"), names))
+    assert read_entry(cache, key).engine in names
+    assert [place.name for place in cache.folder.iterdir()] == [key.name]
+
+
+def test_a_cache_is_made_when_first_written_and_for_this_user_alone(stored, model, tmp_path):
+    cache = open_cache(tmp_path / "new" / "cache")
+    assert list(list_entries(cache)) == []
+    assert read_entry(cache, stored[1].sidecar.key) is None
+    assert not cache.folder.exists()
+    write_entry(cache, stored[1].sidecar.key, model, b"engine", b"probe")
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
 
 
 def test_the_cache_of_this_user_is_below_home(tmp_path, monkeypatch):

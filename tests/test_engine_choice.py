@@ -70,6 +70,7 @@ def test_without_accepted_engines_openvino_fp32_checked_against_the_reference(mo
     assert got == ("openvino", "fp32", 1, "default")
     assert "of ONNX Runtime on 4 probe frames; no faster engine is accepted here" in reason
     assert said == []
+    assert not cache.folder.exists()
 
 
 def test_the_fastest_accepted_engine_is_taken(model, cache):

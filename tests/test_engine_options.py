@@ -7,7 +7,7 @@ import pytest
 from engines import ort, ort_cuda, ov
 from engines.errors import EngineError
 from engines.load import load_model
-from engines.open import open_engine
+from engines.open import open_engine, try_out
 from engines.options import Batch, EngineOptions, parse_batch
 from tests.tiny_model import save_tiny
 
@@ -147,3 +147,43 @@ def test_a_model_of_another_precision_is_refused_before_anything_is_compiled(int
     for module in (ov, ort, ort_cuda):
         with pytest.raises(EngineError, match="fp32 asked"):
             module.compile_engine(int8_model, replace(EngineOptions(), precision="fp32"), print)
+
+
+class Slow:
+    """An engine that cannot answer; its model is that of an open one."""
+
+    def __init__(self, model, problem=None):
+        self.model, self.problem, self.closed = model, problem, False
+        self.max_batch, self.batches = 4, []
+
+    def submit(self, frames):
+        self.batches.append(len(frames))
+        return self
+
+    def result(self):
+        if self.problem:
+            raise EngineError("slow", self.problem)
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_trial_run_takes_one_frame_and_one_full_batch(model):
+    engine = Slow(model)
+    try_out(engine)
+    assert (engine.batches, engine.closed) == ([1, 4], False)
+
+
+def test_m05_an_engine_that_takes_too_long_for_a_frame_is_refused_and_closed(model, monkeypatch):
+    monkeypatch.setattr("engines.open.TRIAL_LIMIT_S", -1.0)
+    engine = Slow(model)
+    with pytest.raises(EngineError, match=r"\[M05\].*one frame took 0 s.*use a smaller model"):
+        try_out(engine)
+    assert engine.closed
+
+
+def test_m05_an_engine_that_fails_its_trial_run_is_refused_and_closed(model):
+    engine = Slow(model, "outputs hold NaN or infinity")
+    with pytest.raises(EngineError, match=r"\[M05\].*trial run: outputs hold NaN"):
+        try_out(engine)
+    assert engine.closed

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from engines.probe import reference_frames
 from tests.engine_cases import as_params
 from tests.tiny_model import BIAS, SPEC, WEIGHT, save_tiny
 
+LUNG_MODEL = Path(__file__).parents[1] / "runs" / "lung" / "lung.onnx"
 COLOUR = np.array([200, 30, 50], np.uint8)
 
 
@@ -34,10 +36,12 @@ def engine(case, model):
     engine.close()
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    """The shipped model with the answers of ONNX Runtime in float32."""
-    model = load_model(DEMO_MODEL)
+@pytest.fixture(scope="module", params=[DEMO_MODEL, LUNG_MODEL], ids=lambda path: path.stem)
+def trained(request):
+    """A trained model with the answers of ONNX Runtime in float32."""
+    if not request.param.exists():
+        pytest.skip(f"{request.param} is absent; `stream train` makes it from real data")
+    model = load_model(request.param)
     reference = open_engine(model, "onnxruntime")
     frames = reference_frames(model.spec)
     output = run_frames(reference, frames)
@@ -136,11 +140,11 @@ def test_no_frames_or_too_many_are_refused(engine, more):
 def test_the_engine_says_what_it_is_and_takes(engine, case, model):
     assert engine.info.precision == case.options.precision
     assert engine.max_batch == case.options.batch.most
-    assert engine.model is model
+    assert engine.model.spec.name == model.spec.name
 
 
-def test_engines_agree_with_the_reference_on_the_shipped_model(case, shipped):
-    model, frames, reference = shipped
+def test_engines_agree_with_the_reference_on_trained_models(case, trained):
+    model, frames, reference = trained
     engine = case.build(model, case.options)
     output = run_frames(engine, frames)
     engine.close()

@@ -146,3 +146,16 @@ def test_m08_file_replaced_while_running_changes_nothing(tmp_path):
     before = model.data
     path.write_bytes(b"something else")
     assert model.data == before
+
+
+def test_m07_a_spec_that_lies_about_quantisation_is_refused(tmp_path):
+    error = refused(save_tiny(tmp_path, with_spec(precision="int8")))
+    assert error.fault == "M07" and "not quantised" in str(error) and "int8" in str(error)
+    model = build_tiny(precision="int8")
+    model.metadata_props[0].value = encode_spec(SPEC)
+    error = refused(save_tiny(tmp_path, model))
+    assert error.fault == "M07" and "is quantised" in str(error) and "fp32" in str(error)
+
+
+def test_a_quantised_model_that_says_so_is_loaded(tmp_path):
+    assert load_model(save_tiny(tmp_path, precision="int8")).spec.precision == "int8"

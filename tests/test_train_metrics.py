@@ -11,7 +11,7 @@ from sklearn.metrics import (
 )
 
 from calib.temperature import calibration_error
-from train.scoring.metrics import DRAWS, Figure, choose_threshold, count_confusion, measure
+from train.scoring.metrics import DRAWS, Figure, count_confusion, measure
 from train.scoring.scored import Scored
 from train.scoring.weighted import (
     Cases,

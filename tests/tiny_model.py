@@ -37,7 +37,7 @@ GATE = Gate((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 1.5, "worked by hand")
 
 
 def build_tiny(**changes):
-    """Return the ONNX model as a proto, its spec changed by keyword."""
+    """Return the ONNX model as a proto, its spec changed by keyword; cells quantised for int8."""
     spec = msgspec.structs.replace(SPEC, **changes)
     constants = {
         "scale": np.float32(1 / 255),
@@ -59,6 +59,13 @@ def build_tiny(**changes):
         helper.make_node("Div", ["logits", "temperature"], ["cooled"]),
         helper.make_node("Softmax", ["cooled"], ["probs"], axis=1),
     ]
+    if spec.precision == "int8":
+        constants |= {"step": np.float32(1 / 127), "zero": np.int8(0)}
+        nodes[3].output[0] = "exact"
+        nodes[4:4] = [
+            helper.make_node("QuantizeLinear", ["exact", "step", "zero"], ["steps"]),
+            helper.make_node("DequantizeLinear", ["steps", "step", "zero"], ["cells"]),
+        ]
     outputs = {"logits": ["N", 2], "probs": ["N", 2], "cam": ["N", 2, 4, 4], "features": ["N", 3]}
     graph = helper.make_graph(
         nodes,

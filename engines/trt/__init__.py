@@ -35,10 +35,10 @@ def identify(options: EngineOptions) -> Identity:
         If TensorRT, PyCUDA, the driver or a card is missing.
     """
     version = require_runtime()
-    from engines.trt.cuda import open_device
+    from engines.trt.cuda import find_device
 
-    with open_device() as device:
-        return Identity(version, device.name, device.driver)
+    _, device, driver = find_device()
+    return Identity(version, device, driver)
 
 
 def compile_engine(model: Model, options: EngineOptions, say: Callable[[str], None]) -> bytes:

@@ -12,7 +12,7 @@ from engines.load import Model
 from engines.options import EngineOptions
 from engines.trt.messages import failure, shared_messages
 from engines.trt.progress import Progress
-from engines.trt.timing import attach_timing_cache, save_timing_cache
+from engines.trt.timing import open_timing_cache, save_timing_cache
 from engines.typed import typed_graph
 
 SHOWN = 3
@@ -37,19 +37,21 @@ def build_plan(model: Model, options: EngineOptions, say: Callable[[str], None])
         builder = trt.Builder(messages)
     except TypeError as error:  # the bindings' way to say that the library made no builder
         raise failure(model.name, "TensorRT made no builder", mark, "") from error
-    network = _parse(builder, model.name, data)
+    # The flag is needed before 11 and ignored from 11 on.
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, messages)  # owns the weights until the plan is built
+    _parse(parser, model.name, data)
     progress = Progress(say)
     config = _configure(builder, model, options)
     config.progress_monitor = progress
-    if options.timing_cache is not None:
-        attach_timing_cache(config, options.timing_cache, say)
+    cache = open_timing_cache(config, options.timing_cache, say)
     plan = builder.build_serialized_network(network, config)
     if progress.interrupted:
         raise KeyboardInterrupt
     if plan is None:
         raise failure(model.name, "TensorRT cannot build it", mark, "M05")
-    if options.timing_cache is not None:
-        save_timing_cache(config, options.timing_cache, say)
+    if options.timing_cache is not None and cache is not None:
+        save_timing_cache(config, cache, options.timing_cache, say)
     return bytes(plan)
 
 
@@ -61,16 +63,12 @@ def _check_graph(name: str, data: bytes) -> None:
         raise EngineError(name, problem, "export it again, or use another engine", fault="M05")
 
 
-def _parse(builder: trt.Builder, name: str, data: bytes) -> trt.INetworkDefinition:
-    # The flag is needed before 11 and ignored from 11 on.
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, shared_messages())
+def _parse(parser: trt.OnnxParser, name: str, data: bytes) -> None:
     if not parser.parse(data):
-        errors = [parser.get_error(place) for place in range(parser.num_errors)]
+        errors: list[trt.ParserError] = [parser.get_error(n) for n in range(parser.num_errors)]
         lines = [f"{e.node_operator()} {e.node_name()!r}: {e.desc()}" for e in errors[:SHOWN]]
         problem = f"TensorRT cannot read it: {'; '.join(lines) or 'it gave no reason'}"
         raise EngineError(name, problem, "export it again, or use another engine", fault="M05")
-    return network
 
 
 def _configure(builder: trt.Builder, model: Model, options: EngineOptions) -> trt.IBuilderConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from engines.errors import EngineError
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: never waits for the default stream, which others may use."""
 SMALLER = "use a smaller batch or the latency mode, or free the card"
-_log = logging.getLogger(__name__)
 
 
 class CudaDevice:
@@ -33,17 +31,10 @@ class CudaDevice:
     """
 
     def __init__(self) -> None:
-        try:
-            cuda.init()
-            device = cuda.Device(0)
+        device, self.name, self.driver = find_device()
+        with device_faults(self.name):
             self._context = device.retain_primary_context()
-        except cuda.Error as error:
-            raise EngineError("NVIDIA card", f"none is usable: {error}") from error
         self._thread = threading.get_ident()
-        major, minor = device.compute_capability()
-        self.name = f"{device.name()} (compute capability {major}.{minor})"
-        version = cuda.get_driver_version()
-        self.driver = f"CUDA {version // 1000}.{version % 1000 // 10}"
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -61,6 +52,25 @@ class CudaDevice:
             # PyCUDA pushes the context to detach it and relies on a pop that CUDA makes for
             # contexts of one's own only (CUDA driver API, cuDevicePrimaryCtxRelease).
             ctypes.CDLL("libcuda.so.1").cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+
+
+def find_device() -> tuple[Any, str, str]:
+    """Return the first device, its name with the compute capability, and the driver.
+
+    Raises
+    ------
+    EngineError
+        If there is none.
+    """
+    try:
+        cuda.init()
+        device = cuda.Device(0)
+    except cuda.Error as error:
+        raise EngineError("NVIDIA card", f"none is usable: {error}") from error
+    major, minor = device.compute_capability()
+    version = cuda.get_driver_version()
+    name = f"{device.name()} (compute capability {major}.{minor})"
+    return device, name, f"CUDA {version // 1000}.{version % 1000 // 10}"
 
 
 @contextmanager

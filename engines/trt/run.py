@@ -214,7 +214,8 @@ def inspect_plan(plan: bytes, options: EngineOptions) -> list[Layer]:
         If the plan cannot be loaded.
     """
     with open_device() as device, device_faults("plan"), device.active():
-        inspector = _load("plan", options, plan).create_engine_inspector()
+        engine = _load("plan", options, plan)
+        inspector: trt.EngineInspector = engine.create_engine_inspector()
         return parse_layers(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
 
 

@@ -50,7 +50,7 @@ class Slot:
         with ExitStack() as made:
             mark = shared_messages().mark()
             self._stream = open_stream()
-            self._context = engine.create_execution_context()
+            self._context: trt.IExecutionContext = engine.create_execution_context()
             made.callback(self._forget)
             if self._context is None:
                 raise failure(name, "TensorRT made no execution context", mark, "")

@@ -8,39 +8,47 @@ from pathlib import Path
 
 import tensorrt as trt
 
-from engines.errors import EngineError
+
+def open_timing_cache(
+    config: trt.IBuilderConfig, path: Path | None, say: Callable[[str], None]
+) -> trt.ITimingCache | None:
+    """Give a build what the file holds, and return the cache, which must outlive the build.
+
+    A file that TensorRT refuses is ignored with a line. None without a path.
+    """
+    if path is None:
+        return None
+    cache = _read_cache(config, path)
+    if cache is None or not config.set_timing_cache(cache, False):
+        if path.exists():
+            say(f"{path.name}: no timing cache of this TensorRT and this card; starting a new one")
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    return cache
 
 
-def attach_timing_cache(config: trt.IBuilderConfig, path: Path, say: Callable[[str], None]) -> None:
-    """Give a build what the file holds; a file that TensorRT refuses is ignored with a line."""
-    stored = _open_cache(config, path)
-    if stored is not None and config.set_timing_cache(stored, False):
-        return
-    if stored is not None or path.is_file():
-        say(f"{path.name}: no timing cache of this TensorRT and this card; starting a new one")
-    config.set_timing_cache(config.create_timing_cache(b""), False)
-
-
-def save_timing_cache(config: trt.IBuilderConfig, path: Path, say: Callable[[str], None]) -> None:
+def save_timing_cache(
+    config: trt.IBuilderConfig, cache: trt.ITimingCache, path: Path, say: Callable[[str], None]
+) -> None:
     """Write what the build measured and what others wrote meanwhile, whole or not at all.
 
-    Raises
-    ------
-    EngineError
-        If the file cannot be written.
+    A file that cannot be written costs the next build time, not this one: it gets a line.
     """
-    cache = config.get_timing_cache()
-    others = _open_cache(config, path)
+    others = _read_cache(config, path)
     if others is not None:
         cache.combine(others, False)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            file.write(bytes(cache.serialize()))
-        Path(file.name).replace(path)
+        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as scratch:
+            fresh = Path(scratch) / "fresh"
+            fresh.write_bytes(bytes(cache.serialize()))
+            fresh.replace(path)
     except OSError as error:
-        raise EngineError(path.name, f"cannot be written: {error.strerror}") from error
+        say(f"{path.name}: the timing cache cannot be written: {error.strerror}")
 
 
-def _open_cache(config: trt.IBuilderConfig, path: Path) -> trt.ITimingCache | None:
-    data = path.read_bytes() if path.is_file() else b""
+def _read_cache(config: trt.IBuilderConfig, path: Path) -> trt.ITimingCache | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
     return config.create_timing_cache(data) if data else None

@@ -1,12 +1,15 @@
-"""What tests use of the GPU proof kit: environments, the fake driver's controls, reasons to skip."""
+"""What tests use of the GPU proof kit: environments, the fake's controls, reasons to skip."""
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -162,3 +165,37 @@ def run_with_fake(
         text=True,
         timeout=timeout_s,
     )
+
+
+def fact_names(path: Path) -> list[str]:
+    """Return the names of the test functions of a file that runs over the fake driver."""
+    tree = ast.parse(path.read_text())
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [name for name in functions if name.startswith("test_")]
+
+
+@cache
+def run_facts(path: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, set[str]]]:
+    """Run a test file whole in one process over the fake driver.
+
+    Returns
+    -------
+    The ended process, and for each test function the outcomes of its cases: "PASSED" and so on
+    """
+    call = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+        "--tb=short",
+        str(path),
+    ]
+    done = subprocess.run(
+        call, env=kit_environment(), cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    outcomes: dict[str, set[str]] = {}
+    for outcome, name in re.findall(r"(?m)^(PASSED|FAILED|ERROR) .*::(\w+)", done.stdout):
+        outcomes.setdefault(name, set()).add(outcome)
+    return done, outcomes

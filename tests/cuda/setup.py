@@ -32,7 +32,7 @@ PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 TIME_LIMIT_S = 300
 
 
-class Impossible(Exception):
+class ImpossibleError(Exception):
     """A part cannot be built on this machine; the text says why."""
 
 
@@ -65,10 +65,8 @@ def run_chain(steps: list[Step]) -> list[str]:
     """Run steps in order; return one line per part that is missing."""
     reasons: list[str] = []
     for step in steps:
-        if reasons:
-            reason = f"{step.name}: needs {steps[0].name}"
-        else:
-            reason = run_step(step)
+        failed = reasons[0].split(":")[0] if reasons else None
+        reason = f"{step.name}: needs {failed}" if failed else run_step(step)
         reasons += [reason] if reason else []
     return reasons
 
@@ -86,7 +84,7 @@ def run_step(step: Step) -> str | None:
     start = time.monotonic()
     try:
         step.build(folder)
-    except Impossible as error:
+    except ImpossibleError as error:
         shutil.rmtree(folder)
         print(f"gpu-proof: {step.name}: missing, {error}", flush=True)
         return f"{step.name}: {error}"
@@ -95,24 +93,29 @@ def run_step(step: Step) -> str | None:
     return None
 
 
-def call(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+def call(*command: str | Path, env: dict[str, str] | None = None) -> str:
     """Run a command and return its output.
 
     Raises
     ------
-    Impossible
-        With the last line of what it wrote, if it fails.
+    ImpossibleError
+        With the first error that it wrote, if it fails.
     """
-    done = subprocess.run(
-        [str(part) for part in command],
-        env=env, cwd=cwd, capture_output=True, text=True, timeout=TIME_LIMIT_S,
-    )  # fmt: skip
+    program = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImpossibleError(f"{program} took more than {TIME_LIMIT_S} s") from error
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        said = next(
-            (line for line in lines if "error: " in line and "subprocess" not in line), lines[-1]
-        )
-        raise Impossible(f"{Path(command[0]).name} failed: {said.strip()[:200]}")
+        errors = [line for line in lines if "error: " in line.lower() and "subprocess" not in line]
+        raise ImpossibleError(f"{program} failed: {(errors or lines[-1:])[0].strip()[:200]}")
     return done.stdout
 
 
@@ -120,7 +123,7 @@ def tool(name: str) -> str:
     """Return the path of a program."""
     path = shutil.which(name)
     if path is None:
-        raise Impossible(f"no {name}")
+        raise ImpossibleError(f"no {name}")
     return path
 
 
@@ -138,14 +141,17 @@ def cuda_steps() -> list[Step]:
 
 
 def cuda_headers() -> list[Path]:
-    """Return the folders with cuda.h and, last, our stand-in for a header that may be absent."""
+    """Return the folder of cuda.h and, last, that of our stand-in for a header that may be absent.
+
+    Headers that come as a package, with torch, are taken before those of a toolkit.
+    """
     package = importlib.util.find_spec("nvidia")
     places = list(package.submodule_search_locations or ()) if package else []
-    found = [path for place in places for path in sorted(Path(place).glob("cu*/include/cuda.h"))]
-    found += sorted(Path("/usr/local").glob("cuda*/include/cuda.h"))
+    found = sorted(Path("/usr/local").glob("cuda*/include/cuda.h"))
+    found += [path for place in places for path in sorted(Path(place).glob("*/include/cuda.h"))]
     if not found:
-        raise Impossible("no cuda.h: neither a package with the CUDA headers nor a toolkit")
-    return [found[-1].parent if not places else found[0].parent, HERE / "include"]
+        raise ImpossibleError("no cuda.h, neither from a package nor from a toolkit")
+    return [found[-1].parent, HERE / "include"]
 
 
 def build_pycuda(folder: Path) -> None:
@@ -219,7 +225,7 @@ def tensorrt_steps(version: str) -> list[Step]:
 
     def stubs(folder: Path) -> None:
         if importlib.util.find_spec("pybind11_stubgen") is None:
-            raise Impossible("no pybind11-stubgen")
+            raise ImpossibleError("no pybind11-stubgen")
         call(sys.executable, "-m", "pybind11_stubgen", "tensorrt_bindings.tensorrt",
              "--ignore-all-errors", "-o", folder / "raw",
              env=bindings_environment(version))  # fmt: skip

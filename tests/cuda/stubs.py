@@ -14,7 +14,8 @@ MENDS = (
     (r"(-> |: |\[|\| )(bool|int8)\b(?! :)", r"\1builtins.\2"),
     # "Python iterables are converted implicitly" (docstring of Dims).
     (r"(?m)^( +def .*)$", lambda match: _widen_dims(match.group(1))),
-    (r"(?m)^class Dims:\n", "class Dims:\n    def __iter__(self) -> collections.abc.Iterator[int]: ...\n"),
+    (r"(?m)^class Dims:\n",
+     "class Dims:\n    def __iter__(self) -> collections.abc.Iterator[int]: ...\n"),
     (r"(?m)^class IHostMemory:\n",
      "class IHostMemory:\n    def __buffer__(self, flags: int, /) -> memoryview: ...\n"),
     # TensorRT calls these with int; who overrides them may say so.

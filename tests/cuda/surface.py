@@ -28,7 +28,7 @@ def fits(called: Parameters, real: Parameters) -> bool:
 
 
 def dotted_names(source: Path, module: str) -> set[str]:
-    """Return the names that a file takes from a module: "BuilderFlag.TF32" for trt.BuilderFlag.TF32."""
+    """Return what a file takes from a module: "BuilderFlag.TF32" for `trt.BuilderFlag.TF32`."""
     tree = ast.parse(source.read_text())
     aliases = {
         alias.asname or alias.name

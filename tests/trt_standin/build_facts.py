@@ -170,6 +170,15 @@ def test_a_damaged_timing_cache_is_ignored_with_a_line(model, tmp_path):
     assert path.read_bytes().startswith(b"stand-in timing cache")
 
 
+def test_a_timing_cache_that_cannot_be_written_does_not_cost_the_plan(model, tmp_path):
+    lines = []
+    path = tmp_path / "absent" / "timing.cache"
+    assert compile_engine(model, EngineOptions(timing_cache=path), lines.append)
+    assert (
+        lines[-1] == "timing.cache: the timing cache cannot be written: No such file or directory"
+    )
+
+
 @pytest.mark.parametrize("version", ["10.16.1.11", "11.4.0.106"])
 def test_the_inspector_is_read_in_the_words_of_both_majors(monkeypatch, model, version):
     monkeypatch.setattr(trt, "__version__", version)

@@ -22,6 +22,7 @@ from tests.trt_standin.conftest import (
     require_no_context,
     require_nothing_left,
 )
+from tests.trt_standin.nets import save_int8_net
 
 
 @pytest.fixture(autouse=True)
@@ -209,6 +210,31 @@ def test_what_cannot_be_recorded_runs_without_a_graph_and_says_so(
             require_equal(engine.submit(noise(1, seed)).result(), reference(noise(1, seed)))
     line = "tiny.onnx: runs without a CUDA graph: TensorRT failed"
     assert [record.message[: len(line)] for record in caplog.records] == [line] * 2  # two slots
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f08_an_answer_that_is_no_number_is_an_error(monkeypatch, engine, value):
+    read = slot.Slot.read
+    monkeypatch.setattr(slot.Slot, "read", lambda self, count: spoil(read(self, count), value))
+    with pytest.raises(EngineError, match=r"\[F08\]"):
+        engine.submit(noise(1)).result()
+
+
+def spoil(output, value):
+    output.cam[0, 1, 2, 3] = value
+    return output
+
+
+def test_int8_answers_are_near_those_of_onnx_runtime_on_the_same_file(tmp_path):
+    quantized = load_model(save_int8_net(tmp_path / "net.onnx"))
+    options = EngineOptions("int8", parse_batch("4"))
+    answers = []
+    for name in ("tensorrt", "onnxruntime"):
+        engine = open_engine(quantized, name, options)
+        answers.append(run_frames(engine, noise(4)))
+        engine.close()
+    # The depthwise convolution is half here and int8 there.
+    require_equal(*answers, atol=5e-2)
 
 
 def test_closing_waits_for_runs_under_way_and_may_come_twice(model, plan, reference):

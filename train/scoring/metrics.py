@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.scoring.scored import Scored
-from train.scoring.weighted import Cases, Floats, rank, weigh, weigh_calibration
+from train.scoring.weighted import Cases, Floats, weigh, weigh_calibration
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -176,27 +176,3 @@ def _figure(value: np.float64, drawn: Floats) -> Figure | None:
     defined = drawn[~np.isnan(drawn)]
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Figure(float(value), float(low), float(high), len(drawn) - len(defined))
-
-
-def choose_threshold(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Return the score with the largest Youden index, sensitivity + specificity - 1.
-
-    The threshold lies half-way between that score and the next lower one; 0.5 when one side is
-    empty.
-
-    Parameters
-    ----------
-    scores : shape (N,), probability of the positive class
-    positive : shape (N,), truth
-
-    References
-    ----------
-    Youden, "Index for rating diagnostic tests", Cancer 3(1), 1950.
-    """
-    if positive.all() or not positive.any():
-        return 0.5
-    ranking = rank(scores, positive)
-    hits, false = (counts[0] for counts in ranking.count(np.ones((1, len(scores)))))
-    best = int(np.argmax(hits / hits[-1] - false / false[-1]))
-    below = ranking.levels[best + 1] if best + 1 < len(hits) else 0.0
-    return float(np.clip((ranking.levels[best] + below) / 2, 1e-3, 1 - 1e-3))

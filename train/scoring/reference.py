@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.temperature import fit_temperature, soften
+from calib.temperature import THRESHOLD_RULE, choose_threshold, fit_temperature, soften
 from engines.spec import Gate
-from train.scoring.metrics import choose_threshold
 
 SCALE_QUANTILE = 0.99
-
-THRESHOLD_RULE = "largest Youden index of the positive class over {where}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

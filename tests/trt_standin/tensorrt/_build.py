@@ -124,9 +124,6 @@ class IBuilderConfig:
         self._cache = cache
         return True
 
-    def get_timing_cache(self):
-        return self._cache
-
 
 class Builder:
     def __init__(self, logger):

@@ -1,4 +1,4 @@
-"""Enumerations with the values of the real ones, and what the user derives from."""
+"""Enumerations with the values of 11.4, and what the user derives from."""
 
 from enum import Enum
 
@@ -44,12 +44,12 @@ def require_created(user_object):
 
 
 class NetworkDefinitionCreationFlag(_Enum):
-    STRONGLY_TYPED = 1
+    STRONGLY_TYPED = 0
 
 
 class BuilderFlag(_Enum):
-    TF32 = 7
-    VERSION_COMPATIBLE = 13
+    TF32 = 6
+    VERSION_COMPATIBLE = 12
 
 
 class MemoryPoolType(_Enum):

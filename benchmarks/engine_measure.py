@@ -1,0 +1,119 @@
+"""Measures the rows of one model: start-up, memory, the gate, then speed in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engine_rows import DEFAULT_ROW, Device, Row, find_obstacle
+from benchmarks.engine_start import measure_start
+from benchmarks.engine_subjects import Subject
+from benchmarks.engine_turns import Frames, Runner, Turns, draw_noise, take_turns
+from benchmarks.engine_variants import describe_verdict
+from calib.agreement import gate
+from engines.base import Engine
+from engines.build import build_engine
+from engines.cache import open_cache
+from engines.errors import EngineError
+from engines.load import load_model
+from engines.open import open_engine
+
+REFERENCE = "onnxruntime"
+NO_NETWORK = "a model file holds no torch network"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is measured of one model.
+
+    Parameters
+    ----------
+    subject : the model
+    int8 : its INT8 model, as a file
+    device, turns : where, and how long
+    memory : whether start-up and memory are measured, two processes a row
+    cache : folder of compiled engines, empty at first
+    say : gets lines of progress
+    """
+
+    subject: Subject
+    int8: Path
+    device: Device
+    turns: Turns
+    memory: bool
+    cache: Path
+    say: Say
+    verdicts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def measure(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return a dictionary for each row; one that cannot run says so under ``not_run``."""
+        obstacles = {row.backend: find_obstacle(row.backend, self.device) for row in rows}
+        found: dict[Row, dict[str, Any]] = {
+            row: {"not_run": obstacles[row.backend]} for row in rows if obstacles[row.backend]
+        }
+        for batch in sorted({row.batch for row in rows}):
+            group = [row for row in rows if row.batch == batch and row not in found]
+            found |= self._measure_group(group)
+        return [asdict(row) | found[row] for row in rows]
+
+    def _measure_group(self, group: Sequence[Row]) -> dict[Row, dict[str, Any]]:
+        """Measure the rows of one batch size, the default engine among them for the ratios."""
+        found: dict[Row, dict[str, Any]] = {}
+        with ExitStack() as stack:
+            default = open_engine(self.subject.model, DEFAULT_ROW.backend)
+            stack.enter_context(closing(default))
+            runners: dict[Row, Runner] = {}
+            for row in group:
+                self.say(f"{self.subject.label}: {_title(row)}")
+                try:
+                    found[row] = self._prepare(row, runners, stack)
+                except EngineError as error:
+                    found[row] = {"not_run": error.problem}
+            self.say(f"{self.subject.label}: {len(runners)} engines take turns")
+            pairs = [(runner, self._noise(row.batch)) for row, runner in runners.items()]
+            base, *timings = take_turns([(default, self._noise(1)), *pairs], self.turns)
+        for row, timing in zip(runners, timings, strict=True):
+            found[row] |= timing.describe() | timing.rate_over(base)
+        return found
+
+    def _prepare(self, row: Row, runners: dict[Row, Runner], stack: ExitStack) -> dict[str, Any]:
+        """Open the runner of a row; return what is known of it before it is timed."""
+        if row.is_torch:
+            runners[row] = self._open_torch(row)
+            return {"gate": None}
+        path = self.int8 if row.precision == "int8" else self.subject.path
+        start = measure_start(path, row, self.cache) if self.memory else {}
+        model = load_model(path)
+        built = build_engine(model, row.backend, row.options, open_cache(self.cache), self.say)
+        runners[row] = stack.enter_context(closing(built.engine))
+        return start | {"gate": self._judge(row, built.engine)}
+
+    def _judge(self, row: Row, engine: Engine) -> dict[str, Any] | None:
+        """Return the gate's verdict on a backend and precision, from the first engine of it."""
+        if not self.subject.trained:
+            return None
+        key = (row.backend, row.precision)
+        if key not in self.verdicts:
+            with closing(open_engine(self.subject.model, REFERENCE)) as reference:
+                verdict = gate(engine, reference, self.subject.judged)
+            self.verdicts[key] = describe_verdict(verdict)
+        return self.verdicts[key]
+
+    def _open_torch(self, row: Row) -> Runner:
+        if self.subject.recipe is None:
+            raise EngineError(self.subject.label, NO_NETWORK)
+        from benchmarks.engine_torch import TorchRunner
+
+        return TorchRunner(self.subject.recipe, row.backend, row.batch)
+
+    def _noise(self, count: int) -> Frames:
+        return draw_noise(self.subject.model.spec.input_wh, count)
+
+
+def _title(row: Row) -> str:
+    return f"{row.backend} {row.precision} {row.mode}, batch {row.batch}"

@@ -1,0 +1,106 @@
+"""Temperature and operating threshold fitted again, such as after quantisation."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import numpy as np
+from onnx import helper, numpy_helper
+
+from calib.frames import FrameSet
+from calib.temperature import (
+    THRESHOLD_RULE,
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    soften,
+)
+from engines.base import Engine, run_frames
+from engines.errors import EngineError
+from engines.graph_index import index_graph, parse_graph
+from engines.graph_rewrite import add_constant
+from engines.load import Model
+from engines.spec import METADATA_KEY, ModelSpec, encode_spec
+
+
+class Refit(msgspec.Struct, frozen=True):
+    """What was fitted, on how many frames.
+
+    Parameters
+    ----------
+    temperature, threshold, error : new and, as `old_...`, before; `error` is the expected
+        calibration error over the same frames, so the new one flatters
+    """
+
+    frames: int
+    temperature: float
+    threshold: float
+    error: float
+    old_temperature: float
+    old_threshold: float
+    old_error: float
+
+
+def refit(engine: Engine, frames: FrameSet) -> tuple[Model, Refit]:
+    """Return the engine's model with another temperature and threshold, and what changed.
+
+    Parameters
+    ----------
+    frames : that the network was not trained on; those without a label are left out
+
+    Raises
+    ------
+    EngineError
+        If fewer than two classes occur among the labels, or the graph keeps its temperature
+        where this cannot find it.
+    """
+    known = np.flatnonzero(frames.labels >= 0)
+    labels, spec = frames.labels[known], engine.model.spec
+    if len(np.unique(labels)) < 2:
+        problem = f"labels of {len(np.unique(labels))} classes on {len(frames)} frames"
+        remedy = f"expected two or more of {', '.join(spec.classes)}"
+        raise EngineError(engine.model.name, problem, remedy)
+    logits = run_frames(engine, frames.inputs[known]).logits
+    temperature = fit_temperature(logits, labels)
+    positive = labels == spec.positive_index
+    probs, old = soften(logits, temperature), soften(logits, spec.temperature)
+    threshold = choose_threshold(probs[:, spec.positive_index], positive)
+    where = f"{len(known)} frames given to `stream calibrate --temperature`"
+    changed = msgspec.structs.replace(
+        spec,
+        temperature=temperature,
+        threshold=threshold,
+        threshold_rule=THRESHOLD_RULE.format(where=where),
+    )
+    errors = calibration_error(probs, labels), calibration_error(old, labels)
+    return _write(engine.model, changed), Refit(
+        len(known),
+        temperature,
+        threshold,
+        errors[0],
+        spec.temperature,
+        spec.threshold,
+        errors[1],
+    )
+
+
+def _write(model: Model, spec: ModelSpec) -> Model:
+    """Return the model with the spec's temperature in its graph and the spec in its metadata."""
+    proto = parse_graph(model.data)
+    index = index_graph(proto)
+    last = index.producers["probs"]
+    divide = index.producers.get(last.input[0])
+    if divide is None or divide.op_type != "Div" or divide.input[0] != "logits":
+        problem = "its graph does not divide the logits by a temperature before the softmax"
+        raise EngineError(model.name, problem, "export it again with `stream train`", fault="M07")
+    name, value = divide.input[1], np.asarray(spec.temperature, np.float32)
+    if len(index.readers[name]) == 1:
+        index.constants[name].CopyFrom(numpy_helper.from_array(value, name))
+    else:
+        divide.input[1] = add_constant(proto, "temperature", value)
+    notes = {entry.key: entry.value for entry in proto.metadata_props}
+    del proto.metadata_props[:]
+    helper.set_model_props(proto, notes | {METADATA_KEY: encode_spec(spec)})
+    data = proto.SerializeToString(deterministic=True)
+    return Model(model.name, data, hashlib.sha256(data).hexdigest(), spec)

@@ -1,0 +1,304 @@
+"""Facts about gradients written as ONNX: they are those of torch and captum."""
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+import torch
+from captum.attr import IntegratedGradients
+from onnx import helper, numpy_helper
+from torch.nn import functional as F
+
+from engines import ort, ov
+from engines.errors import EngineError
+from engines.explain import GREY, Explainer, explain_graph, saliency_of
+from engines.graph_check import find_refusals
+from engines.load import Model, load_model
+from tests.exported import LARGE, PX, SHIPPED, SMALL, draw_frames, export_once
+from tests.tiny_model import BIAS, SIZE, SPEC, WEIGHT, build_tiny
+
+node = helper.make_node
+LIMIT = 1e-3
+OPEN = {"onnxruntime": ort.open_graph, "openvino": ov.open_graph}
+GROUPED = np.random.default_rng(1).normal(size=(6, 1, 3, 3)).astype(np.float32)
+MIXED = np.random.default_rng(2).normal(size=(4, 3, 3, 2)).astype(np.float32)
+NORM = np.array([[0.5, 2, 1], [0, 1, 2], [0.1, 0.2, 0.3], [1, 4, 0.25]], np.float32)
+SCALES = np.float32([1, 1, 2, 2])
+
+
+def conv(weights, **attributes):
+    return [node("Conv", ["planes", "w"], ["cells"], **attributes)], {"w": weights}
+
+
+def pool(kind, kernel, stride, **attributes):
+    size = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2}
+    return [node(kind, ["planes"], ["cells"], **size, **attributes)], {}
+
+
+def shifted(*nodes, **constants):
+    """Stretch planes in 0..1 to -4..4 and apply nodes from `wide` to `cells`."""
+    stretch = [node("Mul", ["planes", "eight"], ["m"]), node("Sub", ["m", "four"], ["wide"])]
+    return [*stretch, *nodes], {"eight": np.float32(8), "four": np.float32(4), **constants}
+
+
+def wide(x):
+    return x * 8 - 4
+
+
+OPERATORS = {
+    "grouped convolution with a stride": (
+        conv(GROUPED, group=3, strides=[2, 2], pads=[1, 1, 0, 1]),
+        lambda x: F.conv2d(F.pad(x, (1, 1, 1, 0)), torch.from_numpy(GROUPED), None, 2, groups=3),
+    ),
+    "dilated convolution": (
+        conv(MIXED, dilations=[2, 1], pads=[2, 0, 2, 1]),
+        lambda x: F.conv2d(F.pad(x, (0, 1, 2, 2)), torch.from_numpy(MIXED), dilation=(2, 1)),
+    ),
+    "overlapping maximum": (
+        pool("MaxPool", 3, 2, pads=[1, 1, 1, 1]),
+        lambda x: F.max_pool2d(x, 3, 2, 1),
+    ),
+    "maximum of tiles": (pool("MaxPool", 2, 2), lambda x: F.max_pool2d(x, 2)),
+    "maximum that leaves a rest": (pool("MaxPool", 3, 3), lambda x: F.max_pool2d(x, 3)),
+    "mean with padding": (
+        pool("AveragePool", 3, 1, pads=[1, 1, 1, 1], count_include_pad=1),
+        lambda x: F.avg_pool2d(x, 3, 1, 1),
+    ),
+    "mean beyond the border": (
+        pool("AveragePool", 3, 2, ceil_mode=1),
+        lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True, count_include_pad=False),
+    ),
+    "relu": (shifted(node("Relu", ["wide"], ["cells"])), lambda x: wide(x).relu()),
+    "clip": (
+        shifted(node("Clip", ["wide", "a", "b"], ["cells"]), a=np.float32(-1), b=np.float32(2)),
+        lambda x: wide(x).clamp(-1, 2),
+    ),
+    "hard swish": (
+        shifted(node("HardSwish", ["wide"], ["cells"])),
+        lambda x: F.hardswish(wide(x)),
+    ),
+    "hard sigmoid": (
+        shifted(node("HardSigmoid", ["wide"], ["cells"], alpha=1 / 6, beta=0.5)),
+        lambda x: F.hardsigmoid(wide(x)),
+    ),
+    "swish": (
+        shifted(node("Sigmoid", ["wide"], ["s"]), node("Mul", ["wide", "s"], ["cells"])),
+        lambda x: F.silu(wide(x)),
+    ),
+    "root": (
+        shifted(node("Pow", ["wide", "p"], ["s"]), node("Sqrt", ["s"], ["cells"]), p=np.float32(4)),
+        lambda x: (wide(x) ** 4).sqrt(),
+    ),
+    "quotient of a mean": (
+        (
+            [
+                node("GlobalAveragePool", ["planes"], ["g"]),
+                node("Identity", ["g"], ["h"]),
+                node("Div", ["planes", "h"], ["cells"]),
+            ],
+            {},
+        ),
+        lambda x: x / x.mean((2, 3), keepdim=True),
+    ),
+    "sum subtracted": (
+        (
+            [
+                node("ReduceSum", ["planes", "one"], ["g"], keepdims=0),
+                node("Unsqueeze", ["g", "one"], ["h"]),
+                node("Sub", ["planes", "h"], ["cells"]),
+            ],
+            {"one": np.int64([1])},
+        ),
+        lambda x: x - x.sum(1, keepdim=True),
+    ),
+    "batch norm": (
+        (
+            [node("BatchNormalization", ["planes", *"abcd"], ["cells"])],
+            dict(zip("abcd", NORM, strict=True)),
+        ),
+        lambda x: F.batch_norm(x, *map(torch.from_numpy, NORM[[2, 3, 0, 1]])),
+    ),
+    "layer norm": (
+        (
+            [
+                node("Transpose", ["planes"], ["t"], perm=[0, 2, 3, 1]),
+                node("LayerNormalization", ["t", "a", "b"], ["n"], epsilon=1e-3),
+                node("Transpose", ["n"], ["cells"], perm=[0, 3, 1, 2]),
+            ],
+            {"a": NORM[0], "b": NORM[1]},
+        ),
+        lambda x: F.layer_norm(
+            x.permute(0, 2, 3, 1), (3,), *map(torch.from_numpy, NORM[:2]), 1e-3
+        ).permute(0, 3, 1, 2),
+    ),
+    "enlarged and joined": (
+        (
+            [
+                node("MaxPool", ["planes"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+                node(
+                    "Resize",
+                    ["p", "", "s"],
+                    ["r"],
+                    coordinate_transformation_mode="asymmetric",
+                    nearest_mode="floor",
+                ),
+                node("Concat", ["r", "planes"], ["cells"], axis=1),
+            ],
+            {"s": SCALES},
+        ),
+        lambda x: torch.cat([F.interpolate(F.max_pool2d(x, 2), scale_factor=2.0), x], 1),
+    ),
+}
+
+
+def make_model(nodes, constants, channels):
+    """Return the tiny model with other nodes from `planes` to `cells`, squared before the mean."""
+    proto = build_tiny()
+    kept = [n for n in proto.graph.node if n.output[0] not in ("cells", "cam", "features")]
+    square = [
+        node("Pow", ["cells", "two"], ["squares"]),
+        node("ReduceMean", ["squares", "axes"], ["features"], keepdims=0),
+    ]
+    weight = np.tile(WEIGHT.T, (2, 1))[:channels]
+    for name, value in {**constants, "two": np.float32(2), "weight": weight}.items():
+        for old in [t for t in proto.graph.initializer if t.name == name]:
+            proto.graph.initializer.remove(old)
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    place = [n.output[0] for n in kept].index("planes") + 1
+    del proto.graph.node[:]
+    proto.graph.node.extend([*kept[:place], *nodes, *square, *kept[place:]])
+    return Model("tiny.onnx", proto.SerializeToString(), "", SPEC), weight
+
+
+def explain(model, frames, seed, engine="onnxruntime"):
+    run = OPEN[engine](explain_graph(model))
+    return run({"frames": frames, "seed": np.asarray(seed, np.float32)})
+
+
+def as_planes(frames):
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+
+
+def as_frames(planes):
+    return planes.detach().permute(0, 2, 3, 1).numpy()
+
+
+def relative(found, wanted):
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def gradient_of(network, frames, index=1):
+    planes = as_planes(frames).requires_grad_()
+    return as_frames(torch.autograd.grad(network(planes)[:, index].sum(), planes)[0])
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_gradient_of_operator_is_torchs(name):
+    (nodes, constants), function = OPERATORS[name]
+    channels = function(torch.rand(1, 3, SIZE, SIZE)).shape[1]
+    model, weight = make_model(nodes, constants, channels)
+
+    def network(planes):
+        return function(planes / 255).square().mean((2, 3)) @ torch.from_numpy(weight) + BIAS[0]
+
+    frames = np.random.default_rng(3).integers(1, 256, (2, SIZE, SIZE, 3)).astype(np.uint8)
+    found = explain(model, frames, [[0, 1]] * 2)
+    assert relative(found["gradient"], gradient_of(network, frames)) < 1e-5
+
+
+def test_of_equal_cells_the_first_gets_the_gradient_of_their_maximum():
+    model, _ = make_model(*pool("MaxPool", 2, 2), 3)
+    gradient = explain(model, np.full((1, SIZE, SIZE, 3), 9, np.uint8), [[1, 0]])["gradient"]
+    assert np.flatnonzero(gradient[0, :, :, 2].any(axis=1))[:2].tolist() == [0, 2]
+    assert (gradient[0, 1::2] == 0).all() and (gradient[0, :, 1::2] == 0).all()
+
+
+def test_of_the_hand_worked_model_each_pixel_has_its_weight():
+    model = Model("tiny.onnx", build_tiny().SerializeToString(), "", SPEC)
+    found = explain(model, np.full((1, SIZE, SIZE, 3), 255, np.uint8), [[0, 1]])
+    share = WEIGHT[1] / 255 / SIZE**2
+    assert np.allclose(found["gradient"][0, 5, 7], share, rtol=1e-5)
+    assert np.allclose(found["ig"][0, 5, 7], share * (255 - GREY), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*LARGE, *SMALL, "cascade"])
+def test_gradient_and_integrated_gradients_are_captums(name):
+    network, model = export_once(name)
+    frames = draw_frames(1)
+    found = explain(model, frames, [[0, 1]])
+    planes = as_planes(frames)
+    wanted = IntegratedGradients(network).attribute(
+        planes, torch.full_like(planes, GREY), target=1, n_steps=16, method="riemann_middle"
+    )
+    assert relative(found["gradient"], gradient_of(network, frames)) < LIMIT
+    assert relative(found["ig"], as_frames(wanted)) < LIMIT
+
+
+@pytest.mark.slow
+def test_densenet_follows_captum():
+    network, model = export_once("densenet121")
+    found = explain(model, draw_frames(1), [[0, 1]])["gradient"]
+    wanted = gradient_of(network, draw_frames(1))
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("name", [*LARGE, "moments"])
+def test_integrated_gradients_sum_to_the_change_of_the_logit(name):
+    network, model = export_once(name)
+    frames = draw_frames(1)
+    with torch.no_grad():
+        baseline = network(torch.full((1, 3, PX, PX), GREY))[0, 1].item()
+    found = explain(model, frames, [[0, 1]])
+    change = found["logits"][0, 1] - baseline
+    assert abs(found["ig"].sum() - change) < 0.05 * abs(change)
+
+
+@pytest.mark.parametrize("engine", OPEN)
+def test_shipped_model_is_explained_by_each_runtime(engine):
+    model = load_model(SHIPPED)
+    frames = draw_frames(1, 224)
+    answer = OPEN[engine](model.data)({"frames": frames})["logits"]
+    explainer = Explainer(model, OPEN[engine], steps=2)
+    found = explainer.explain(frames, model.spec.positive_index)
+    assert np.allclose(found.logits, answer, atol=1e-4)
+    assert np.isfinite(found.ig).all() and saliency_of(found.ig[0]).max() > 0
+
+
+def test_two_frames_are_explained_as_each_alone():
+    model = export_once("moments")[1]
+    frames = draw_frames(2)
+    together = explain(model, frames, [[0, 1]] * 2)
+    alone = Explainer(model, ort.open_graph).weigh(frames, np.float32([[0, 1]] * 2))
+    assert relative(together["ig"], alone.ig) < 1e-4
+
+
+def test_class_is_explained_against_the_others():
+    model = export_once("moments")[1]
+    explainer = Explainer(model, ort.open_graph, steps=2)
+    frames = draw_frames(1)
+    against = explainer.weigh(frames, np.float32([[-1, 1]])).gradient
+    assert np.array_equal(explainer.explain(frames, 1).gradient, against)
+
+
+@pytest.mark.parametrize("name", [*LARGE, "auto-pcos", "cascade"])
+def test_explain_graph_is_one_that_tensorrt_takes(name):
+    data = explain_graph(export_once(name)[1])
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    assert find_refusals(data) == ()
+
+
+def test_operator_without_a_rule_is_named():
+    model, _ = make_model([node("Softplus", ["planes"], ["cells"])], {}, 3)
+    with pytest.raises(EngineError, match="cannot be explained: Softplus 'cells' has no rule"):
+        explain_graph(model)
+
+
+def test_quantized_model_is_refused():
+    spec = msgspec.structs.replace(SPEC, precision="int8")
+    model = Model("net.int8.onnx", build_tiny().SerializeToString(), "", spec)
+    with pytest.raises(EngineError, match="explain the float32 model"):
+        explain_graph(model)
+
+
+def test_saliency_is_the_sum_over_colours():
+    assert saliency_of(np.float32([[[1, -2, 0.5]]])).tolist() == [[3.5]]
