@@ -140,7 +140,7 @@ def _measure(subject: Subject, plan: Plan, folder: Path) -> dict[str, Any]:
         "file": subject.path.name,
         "digest": subject.model.digest,
         "trained": subject.trained,
-        "judged_on": f"{len(subject.judged)} frames of {subject.judged.origin}",
+        "judged_on": subject.judged.origin,
         "int8": words,
         "rows": rows,
         "cam": cams,

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from stream.errors import UsageError
+
 
 def bench(
     what: Literal["replay", "train", "engines"] = "replay",
@@ -43,6 +45,8 @@ def bench(
     frames
         Of engines, clips, stills, folders or tables for the gate; generated clips by default.
     """
+    if models and what != "engines":
+        raise UsageError(" ".join(models), f"models given to {what}", "only engines takes models")
     place = out or Path(f"runs/bench_{what}.json")
     if what == "train":
         from benchmarks.bench_train import bench as bench_train

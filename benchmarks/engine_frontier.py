@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,7 +13,7 @@ MARGIN = (60, 64, 18, 48)
 """Left, top, right, bottom."""
 LEAST = 0.9
 """Agreement at the left end of the axis; what is lower is drawn there."""
-TICKS = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0)
+TICKS = (0.9, 0.95, 0.98, 0.99, 0.998, 1.0)
 COLORS = {"fp32": "#5b6673", "bf16": "#1f6fb4", "int8": "#c8541c", "fp16": "#1f6fb4"}
 INK, FAINT, LIMIT_COLOR = "#22272e", "#dfe3e8", "#9aa3ad"
 LIMIT = 0.99
@@ -30,7 +31,7 @@ class Point:
     precision, backend : colour, and shape: circle for OpenVINO, square for ONNX Runtime
     accepted : by the gate; filled
     variant : of the INT8 series; smaller
-    label : beside the point, or empty
+    label : number of the variant, or empty
     """
 
     agreement: float
@@ -50,10 +51,10 @@ def collect_points(model: dict[str, Any]) -> list[Point]:
         if row["mode"] == "throughput" and row["batch"] == 1 and row.get("gate")
     ]
     points = [_point(row, row["precision"], row["backend"], "") for row in rows]
-    for row in model["variants"]:
-        left = "" if row["left"] == "none" else f"float: {row['left']}"
-        points.append(_point(row, "int8", "openvino", left or row["calibrator"], variant=True))
-    return points
+    return points + [
+        _point(row, "int8", "openvino", str(number), variant=True)
+        for number, row in enumerate(model["variants"], 1)
+    ]
 
 
 def draw_frontier(models: Sequence[dict[str, Any]], budgets: dict[str, float]) -> str:
@@ -65,7 +66,7 @@ def draw_frontier(models: Sequence[dict[str, Any]], budgets: dict[str, float]) -
     budgets : wanted ratio by the beginning of a label
     """
     judged = [model for model in models if model["trained"]]
-    columns = min(2, len(judged))
+    columns = 2
     rows = -(-len(judged) // columns)
     width, height = PANEL_WH[0] * columns, PANEL_WH[1] * rows + 30
     parts = [
@@ -83,13 +84,17 @@ def draw_frontier(models: Sequence[dict[str, Any]], budgets: dict[str, float]) -
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
-    """Places in a panel; the ratio runs from 0 to `most`."""
+    """Places in a panel; the ratio runs from 0 to `most`.
+
+    The other axis is by the root of the share of frames that disagree, as what matters is near 1.
+    """
 
     most: float
 
     def x(self, agreement: float) -> float:
-        left, right = MARGIN[0], PANEL_WH[0] - MARGIN[2]
-        return left + (max(agreement, LEAST) - LEAST) / (1 - LEAST) * (right - left - 12)
+        left, right = MARGIN[0], PANEL_WH[0] - MARGIN[2] - 24
+        share = math.sqrt(min(1 - agreement, 1 - LEAST) / (1 - LEAST))
+        return right - share * (right - left)
 
     def y(self, ratio: float) -> float:
         top, bottom = MARGIN[1], PANEL_WH[1] - MARGIN[3]
@@ -106,7 +111,7 @@ def _point(
 
 def _draw_panel(model: dict[str, Any], wanted: float | None) -> Iterator[str]:
     points = collect_points(model)
-    axes = _Axes(max([point.ratio for point in points] + [wanted or 0, 1.5]) * 1.1)
+    axes = _Axes(max([point.ratio for point in points] + [wanted or 0, 1.5]) * 1.08)
     yield _text(MARGIN[0], 24, model["label"], "start", INK, bold=True)
     yield _text(MARGIN[0], 42, "times the rate of OpenVINO FP32", "start", INK)
     yield from _draw_grid(axes, wanted)
@@ -136,14 +141,16 @@ def _draw_grid(axes: _Axes, wanted: float | None) -> Iterator[str]:
 
 
 def _draw_labels(points: Sequence[Point], axes: _Axes) -> Iterator[str]:
-    """Write names left of the points, from the bottom up, none over another."""
-    free = float("inf")
-    for point in sorted((p for p in points if p.label), key=lambda point: point.ratio):
-        y = min(axes.y(point.ratio) + 3, free)
-        free = y - 10
-        x = axes.x(point.agreement)
-        anchor, offset = ("start", 9) if point.agreement < LEAST + 0.03 else ("end", -9)
-        yield _text(x + offset, y, point.label, anchor, COLORS[point.precision], size=9)
+    """Write numbers right of the points, lower where one would cover another."""
+    taken: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: -point.ratio):
+        if not point.label:
+            continue
+        x, y = axes.x(point.agreement) + 7, axes.y(point.ratio) + 3
+        while any(abs(x - left) < 12 and abs(y - top) < 9 for left, top in taken):
+            y += 3
+        taken.append((x, y))
+        yield _text(x, y, point.label, "start", COLORS[point.precision], size=10)
 
 
 def _draw_legend() -> Iterator[str]:
@@ -156,13 +163,13 @@ def _draw_legend() -> Iterator[str]:
     for words, backend, accepted, variant in (
         ("OpenVINO", "openvino", True, False),
         ("ONNX Runtime", "onnxruntime", True, False),
-        ("INT8 variant", "openvino", True, True),
+        ("INT8 variant, numbered as in the table", "openvino", True, True),
         ("rejected by the gate", "openvino", False, False),
     ):
         color = "int8" if variant else "fp32"
         yield _draw_mark(Point(1, 1, color, backend, accepted, variant, ""), x, 18)
         yield _text(x + 10, 22, words, "start", INK)
-        x += 28 + 7 * len(words)
+        x += 36 + 6.2 * len(words)
 
 
 def _draw_mark(point: Point, x: float, y: float) -> str:

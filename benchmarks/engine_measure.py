@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.engine_rows import DEFAULT_ROW, Device, Row, find_obstacle
 from benchmarks.engine_start import measure_start
-from benchmarks.engine_subjects import Subject
+from benchmarks.engine_subjects import Subject, find_recipe
 from benchmarks.engine_turns import Frames, Runner, Turns, draw_noise, take_turns
 from benchmarks.engine_variants import describe_verdict
 from calib.agreement import gate
@@ -22,7 +22,7 @@ from engines.load import load_model
 from engines.open import open_engine
 
 REFERENCE = "onnxruntime"
-NO_NETWORK = "a model file holds no torch network"
+NO_NETWORK = "the torch network of this model file is not known"
 
 Say = Callable[[str], None]
 
@@ -105,11 +105,12 @@ class Bench:
         return self.verdicts[key]
 
     def _open_torch(self, row: Row) -> Runner:
-        if self.subject.recipe is None:
+        recipe = find_recipe(self.subject)
+        if recipe is None:
             raise EngineError(self.subject.label, NO_NETWORK)
         from benchmarks.engine_torch import TorchRunner
 
-        return TorchRunner(self.subject.recipe, row.backend, row.batch)
+        return TorchRunner(recipe, row.backend, row.batch)
 
     def _noise(self, count: int) -> Frames:
         return draw_noise(self.subject.model.spec.input_wh, count)

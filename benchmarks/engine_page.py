@@ -1,12 +1,12 @@
-"""Writes the measured part of docs/engines.md and its plot from a run of the engine benchmark.
+"""Writes the measured part of docs/engines.md and its plot from runs of the engine benchmark.
 
-``python -m benchmarks.engine_page runs/bench_engines.json``
+``python -m benchmarks.engine_page runs/bench_engines.json``; models of several files, such as
+runs judged on different frames, stand below each other.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -15,44 +15,60 @@ from typing import Any
 
 from benchmarks.bench_engines import BUDGETS, find_missed
 from benchmarks.engine_frontier import draw_frontier
+from calib.limits import LIMITS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PLOT = DOCS / "engines.md", DOCS / "images" / "frontier.svg"
 FIGURES = DOCS / "figures" / "bench_engines.json"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 HEAD = (
-    "| engine | frames/s at batch 1, 4, 8, 32 | x FP32 at the same | p50 / p95 / p99 ms, batch 1 "
+    "| engine | frames/s at batch 1, 4, 8, 32 | x FP32 (range over rounds) | p50 / p95 / p99 ms, batch 1 "
     "| MiB, batch 1 to 32 | start cold / cached s | top-1 | largest change | gate |"
 )
 
 
-def write_page(result: dict[str, Any]) -> None:
+def write_page(results: Sequence[dict[str, Any]]) -> None:
     """Replace what stands between the marks of the page, and draw the plot."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{show_result(result)}\n{END}{after}")
+    models = [model for result in results for model in result["models"]]
+    text = fill(PAGE.read_text(), "measured", show_results(results[0], models))
+    PAGE.write_text(fill(text, "limits", "\n".join(show_limits())))
     least = tomllib.loads(BUDGETS.read_text())["engines"]["at_least"]
-    PLOT.write_text(draw_frontier(result["models"], least))
+    PLOT.write_text(draw_frontier(models, least))
 
 
-def show_result(result: dict[str, Any]) -> str:
-    """Return the measured part as Markdown."""
-    machine = result["machine"]
+def fill(text: str, name: str, part: str) -> str:
+    """Return a page with what stands between the marks of that name replaced."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{part}\n{end}{after}"
+
+
+def show_limits() -> Iterator[str]:
+    """Yield the gate's limits as a table."""
+    yield "| figure | limit | why |"
+    yield "|---|---|---|"
+    for limit in LIMITS:
+        yield f"| `{limit.figure}` | {limit.words} | {limit.why} |"
+
+
+def show_results(first: dict[str, Any], models: Sequence[dict[str, Any]]) -> str:
+    """Return the measured part as Markdown; the machine is that of the first run."""
+    machine = first["machine"]
     runtimes = ", ".join(f"{name} {machine[name]}" for name in ("openvino", "onnxruntime"))
     lines = [
-        f"Measured on {result['date']}: {machine['cores']} cores of an {machine['processor']}, "
+        f"Measured on {first['date']}: {machine['cores']} cores of an {machine['processor']}, "
         f"{machine['system']}, {runtimes}, Python {machine['python']}, commit "
-        f"{machine['commit']}; {result['rounds']} rounds of {result['round_s']} s.",
+        f"{machine['commit']}; {first['rounds']} rounds of {first['round_s']} s.",
         "",
     ]
-    for model in result["models"]:
+    for model in models:
         lines += [*_show_model(model), ""]
-    missed = find_missed(result["models"])
+    missed = find_missed(models)
     lines += ["### Budgets", ""]
     lines += [f"- **Missed:** {line}." for line in missed] or ["All were kept."]
-    lines += ["", "### What the maps cost", "", *_show_maps(result["models"])]
-    lines += ["", "### What an explanation costs", "", *_show_explanations(result["models"])]
-    lines += ["", "### INT8 variants", "", *_show_variants(result["models"])]
+    lines += ["", "### What the maps cost", "", *_show_maps(models)]
+    lines += ["", "### What an explanation costs", "", *_show_explanations(models)]
+    lines += ["", "### INT8 variants", "", *_show_variants(models)]
     return "\n".join(lines)
 
 
@@ -85,12 +101,17 @@ def _show_engine(rows: Sequence[dict[str, Any]]) -> str:
     ran = [row for row in rows if "fps" in row]
     cells = (
         " / ".join(f"{row['fps']:.3g}" if "fps" in row else "not run" for row in rows),
-        " / ".join(f"{row['over_fp32']:.2f}" for row in ran),
+        " / ".join([_show_spread(ran[0]), *(f"{row['over_fp32']:.2f}" for row in ran[1:])]),
         " / ".join(f"{ran[0][part]:.1f}" for part in ("p50_ms", "p95_ms", "p99_ms")),
         *_show_start(ran),
         *_show_gate(ran[0]["gate"]),
     )
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _show_spread(row: dict[str, Any]) -> str:
+    low, high = row["over_fp32_min"], row["over_fp32_max"]
+    return f"{row['over_fp32']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _show_start(ran: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -138,23 +159,24 @@ def _show_explanations(models: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _show_variants(models: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield "| model | calibrator | left in float | x FP32 | top-1 | SNR dB | gate |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| model | no. | calibrator | left in float | x FP32 | top-1 | SNR dB | gate |"
+    yield "|---|---|---|---|---|---|---|---|"
     for model in models:
-        for row in model["variants"]:
+        for number, row in enumerate(model["variants"], 1):
             top1, _, verdict = _show_gate(row["gate"])
-            snr = row["gate"].get("logit_snr_db")
+            snr = row["gate"].get("logit_snr_db", float("nan"))
             yield (
-                f"| {model['label']} | {row['calibrator']} | {row['left']} "
+                f"| {model['label']} | {number} | {row['calibrator']} | {row['left']} "
                 f"| {row['over_fp32']:.2f} | {top1} | {snr:.1f} | {verdict} |"
             )
 
 
-def main(path: Path) -> None:
+def main(paths: Sequence[Path]) -> None:
     """Keep the figures beside the page, and write the page."""
-    write_page(json.loads(path.read_text()))
-    shutil.copyfile(path, FIGURES)
+    results = [json.loads(path.read_text()) for path in paths]
+    write_page(results)
+    FIGURES.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main([Path(name) for name in sys.argv[1:]])

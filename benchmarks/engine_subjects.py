@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from calib.coverage import Chosen, choose_frames, find_traits, hold_out
+from calib.calibrating import Order, split_frames
+from calib.coverage import Chosen
 from calib.frames import FrameSet
 from calib.held_out import held_out_frames
-from engines.base import run_frames
 from engines.errors import EngineError
 from engines.load import Model, load_model
-from engines.open import DEMO_MODEL, open_engine
+from engines.open import DEMO_MODEL
 from engines.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -27,17 +24,8 @@ SHIPPED = "mobilenetv2"
 RANDOM = {"mobilenetv3": "mobilenetv3_large_100", "densenet121": "densenet121"}
 CLASSES = ("normal", "finding")
 INT8 = ".int8.onnx"
-REFERENCE = "onnxruntime"
-SEED = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many frames are looked at, calibrate and judge."""
-
-    read: int = 1024
-    calibration: int = 96
-    judged: int = 200
+USUAL, QUICK = (96, 200), (16, 48)
+"""Frames to calibrate with, and to judge on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +36,6 @@ class Subject:
     ----------
     label : its name in the tables; budgets go by its beginning
     path, model : the float32 model
-    recipe : of the same network with random weights, for torch's own rows, where it is known
     trained : whether its answers mean anything
     chosen, judged : frames to calibrate with and to judge on, of different groups
     """
@@ -56,7 +43,6 @@ class Subject:
     label: str
     path: Path
     model: Model
-    recipe: Recipe | None
     trained: bool
     chosen: Chosen
     judged: FrameSet
@@ -91,20 +77,13 @@ def open_subjects(
     return [shipped, *(() if quick else (_random(label, folder) for label in RANDOM))]
 
 
-def divide(model: Model, frames: FrameSet, counts: Counts) -> tuple[Chosen, FrameSet]:
-    """Return frames to calibrate with and frames to judge on, no group in both."""
-    frames = _thin(frames, counts.read)
-    with closing(open_engine(model, REFERENCE)) as reference:
-        answers = run_frames(reference, frames.inputs)
-    traits = find_traits(frames, answers, model.spec, SEED)
-    ours, theirs = hold_out(traits, SEED)
-    chosen = choose_frames(frames.take(ours), traits.take(ours), counts.calibration, SEED)
-    return chosen, _thin(frames.take(theirs), counts.judged)
+def find_recipe(subject: Subject) -> Recipe | None:
+    """Return the recipe of a model's network, where it is known, for torch's own rows."""
+    if subject.model.spec.name == DEMO_MODEL.stem:
+        from train.study import read_study
 
-
-def _thin(frames: FrameSet, count: int) -> FrameSet:
-    places = np.linspace(0, len(frames) - 1, min(count, len(frames))).round()
-    return frames.take(places.astype(np.int64))
+        return read_study(DEMO_MODEL.stem).first
+    return None if subject.trained else _recipe(subject.label)
 
 
 def _open_given(name: str, places: Sequence[str], quick: bool) -> Subject:
@@ -119,15 +98,18 @@ def _open(label: str, path: Path, places: Sequence[str], quick: bool) -> Subject
         remedy = "give the FP32 model; its INT8 model is found beside it"
         raise EngineError(path.name, f"is {model.spec.precision}", remedy)
     frames = held_out_frames(*_with_list(model, path), places)
-    return Subject(label, path, model, None, True, *divide(model, frames, _counts(quick)))
+    return Subject(label, path, model, True, *_divide(model, frames, quick))
 
 
-def _counts(quick: bool) -> Counts:
-    return Counts(120, 16, 48) if quick else Counts()
+def _divide(model: Model, frames: FrameSet, quick: bool) -> tuple[Chosen, FrameSet]:
+    """Return frames to calibrate with and frames to judge on, of different groups."""
+    order = Order(*(QUICK if quick else USUAL), seed=0, calibrators=(), max_float=0)
+    split = split_frames(model, frames, order)
+    return split.chosen, split.held_out
 
 
 def _with_list(model: Model, path: Path) -> tuple[Model, Path]:
-    """Return the INT8 model beside a model, whose calibration frames may not judge it, or itself."""
+    """Return the INT8 model beside a model, as its calibration frames judge nothing, or itself."""
     beside = path.with_suffix(INT8)
     return (load_model(beside), beside) if beside.is_file() else (model, path)
 
@@ -135,9 +117,19 @@ def _with_list(model: Model, path: Path) -> tuple[Model, Path]:
 def _random(label: str, folder: Path) -> Subject:
     from train.nets.export import export_model
     from train.nets.models import build_network
+
+    recipe = _recipe(label)
+    path = folder / f"{label}.onnx"
+    export_model(build_network(recipe).eval(), _spec(label, recipe.input_px), path)
+    model = load_model(path)
+    parts = _divide(model, held_out_frames(model, path), quick=True)
+    return Subject(label, path, model, False, *parts)
+
+
+def _recipe(label: str) -> Recipe:
     from train.recipe import Recipe
 
-    recipe = Recipe(
+    return Recipe(
         name=label,
         variant=label,
         profile="bench",
@@ -148,11 +140,6 @@ def _random(label: str, folder: Path) -> Subject:
         licence="none",
         intended_use="measuring speed",
     )
-    path = folder / f"{label}.onnx"
-    export_model(build_network(recipe).eval(), _spec(label, recipe.input_px), path)
-    model = load_model(path)
-    parts = divide(model, held_out_frames(model, path), _counts(quick=True))
-    return Subject(label, path, model, recipe, False, *parts)
 
 
 def _spec(label: str, side: int) -> ModelSpec:

@@ -1,1 +1,1 @@
-"""Calibration: makes scores honest about probability. Numpy only."""
+"""Calibration: makes models small, and scores honest about probability."""

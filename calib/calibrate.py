@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.activations import collect_histograms
-from calib.agreement import gate
+from calib.agreement import measure_agreement
 from calib.bias import Means, correct_biases, measure_means
 from calib.center import center_clips
 from calib.coverage import Chosen
 from calib.frames import FrameSet
-from calib.limits import LEAST_FRAMES
+from calib.limits import LEAST_FRAMES, judge
 from calib.observers import CALIBRATORS, Histogram
 from calib.quantize import LEAST_SCALE, LEVELS, Calibration, find_layers, quantize
 from calib.sensitivity import rank_layers
-from engines.base import Engine
+from engines.base import Engine, run_frames
 from engines.errors import EngineError
 from engines.graph_check import find_refusals
 from engines.graph_index import parse_graph
@@ -110,6 +110,7 @@ class Search:
         )
         self._few = _spread(self._frames, BIAS_FRAMES)
         self._means: Means = measure_means(self._model, self._few)
+        self._wanted = run_frames(reference, held_out.inputs)
 
     def run(self, calibrators: Collection[str], max_float: int) -> Calibrated:
         """Try calibrators, then leave layers in float until the gate passes.
@@ -149,12 +150,29 @@ class Search:
         model = correct_biases(model, self._means, self._few)
         refusals = find_refusals(model.data)
         assert not refusals, refusals
+        return Trial(calibrator, float_layers, self._judge(model)), model
+
+    def _judge(self, model: Model) -> Verdict:
+        """Do what `calib.agreement.gate` does, but ask the reference once for all trials."""
+        frames, given = self._held_out, self._reference.model
         engine = open_engine(model)
         try:
-            verdict = gate(engine, self._reference, self._held_out)
+            found = run_frames(engine, frames.inputs)
+            figures = measure_agreement(self._wanted, found, frames, (given.spec, model.spec))
+            missed = judge(figures, frames)
+        except EngineError as error:
+            figures, missed = {}, (f"the engine failed: {error.problem}",)
         finally:
             engine.close()
-        return Trial(calibrator, float_layers, verdict), model
+        return Verdict(
+            accepted=not missed,
+            reference_digest=given.digest,
+            frames=len(frames),
+            frames_digest=frames.digest(),
+            frames_from=frames.origin,
+            figures=figures,
+            missed=missed,
+        )
 
     def _rank(self, calibrator: str) -> dict[str, float]:
         frames = _spread(self._frames, RANK_FRAMES)

@@ -16,7 +16,8 @@ from calib.calibrate import Calibrated, Search, Trial, find_calibrators
 from calib.coverage import Chosen, choose_frames, find_traits, hold_out
 from calib.frames import FrameSet
 from calib.gather import gather_frames
-from calib.refit import refit
+from calib.held_out import frames_list
+from calib.refit import Refit, refit
 from engines.base import run_frames
 from engines.errors import EngineError
 from engines.load import Model, load_model
@@ -105,7 +106,13 @@ def calibrate(
         raise UsageError(str(out), "not a place for the new model", "give another .onnx file")
     given = load_model(model)
     if temperature:
-        return _refit(given, frames, out, json)
+        refitted, fitted = _refit(given, frames)
+        make_folder(out.parent)
+        write_whole(out, refitted.data)
+        if frames_list(model).is_file():  # it stays the list of an INT8 model's frames
+            write_whole(frames_list(out), frames_list(model).read_bytes())
+        _show_refit(out, refitted, fitted, json)
+        return 0
     if given.spec.precision != "fp32" or given.spec.reference_digest:
         problem = f"is {given.spec.precision}, made from another model"
         raise EngineError(given.name, problem, "give the FP32 model")
@@ -132,7 +139,9 @@ def split_frames(given: Model, gathered: FrameSet, order: Order) -> Split:
     places = np.linspace(0, len(measured) - 1, min(order.held_out, len(measured)))
     held = gathered.take(measured[places.round().astype(np.int64)])
     words = "held out from calibration" if apart else "that also calibrated it"
-    return Split(chosen, replace(held, origin=f"{len(held)} {words}, of {held.origin}"), apart)
+    return Split(
+        chosen, replace(held, origin=f"{len(held)} frames {words}, of {held.origin}"), apart
+    )
 
 
 def _search(
@@ -167,7 +176,7 @@ def _write(out: Path, given: Model, split: Split, found: Calibrated) -> None:
         "sensitivity_db": found.sensitivity,
     }
     text = msgspec.json.format(msgspec.json.encode(report), indent=2)
-    write_whole(out.with_suffix(".frames.tsv"), "\n".join(split.chosen.lines()).encode())
+    write_whole(frames_list(out), "\n".join(split.chosen.lines()).encode())
     write_whole(out.with_suffix(".json"), text + b"\n")
     write_whole(out, found.model.data)
 
@@ -197,25 +206,27 @@ def _row(trial: Trial) -> tuple[str, ...]:
     return (trial.calibrator, str(len(trial.float_layers)), *shown, verdict)
 
 
-def _refit(given: Model, paths: Sequence[str], out: Path, json: bool) -> int:
+def _refit(given: Model, paths: Sequence[str]) -> tuple[Model, Refit]:
     with _bars() as progress:
         gathered = gather_frames(paths, given.spec, lambda total: progress("reading", total))
     engine = open_engine(given)
     try:
-        model, fitted = refit(engine, gathered)
+        return refit(engine, gathered)
     finally:
         engine.close()
-    make_folder(out.parent)
-    write_whole(out, model.data)
+
+
+def _show_refit(out: Path, model: Model, fitted: Refit, json: bool) -> None:
     if json:
         console.show_json({"model": str(out), "digest": model.digest, "fitted": fitted})
-    else:
-        console.say(
-            f"{out}: temperature {fitted.temperature:.4g} (was {fitted.old_temperature:.4g}), "
-            f"threshold {fitted.threshold:.4g} (was {fitted.old_threshold:.4g}), calibration "
-            f"error {fitted.error:.4f} (was {fitted.old_error:.4f}) over {fitted.frames} frames"
-        )
-    return 0
+        return
+    console.say(
+        f"{out}: temperature {fitted.temperature:.4g} (was {fitted.old_temperature:.4g}), "
+        f"threshold {fitted.threshold:.4g} (was {fitted.old_threshold:.4g}); over "
+        f"{fitted.frames} frames surprise {fitted.surprise:.3f} nats (was "
+        f"{fitted.old_surprise:.3f}), calibration error {fitted.error:.3f} (was "
+        f"{fitted.old_error:.3f})"
+    )
 
 
 def _read_order(count: int, held_out: int, seed: int, calibrator: str, most: int) -> Order:

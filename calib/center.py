@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from engines.graph_index import GraphIndex, attribute, index_graph, parse_graph
-from engines.graph_rewrite import add_constant, cast_input_first, drop_unused
+from engines.graph_rewrite import cast_input_first, drop_unused
 from engines.load import Model
 
 
@@ -85,7 +85,9 @@ def _move(model: onnx.ModelProto, clip: onnx.NodeProto, index: GraphIndex) -> No
     set_bias(model, before, np.broadcast_to(read_bias(before, index) - middle, count))
     for place, limit in ((1, low), (2, high)):
         name = f"{clip.output[0]}_limit_{place}"
-        clip.input[place] = add_constant(model, name, np.asarray(limit - middle, np.float32))
+        number = np.asarray(limit - middle, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(number, name))
+        clip.input[place] = name
     for reader in readers:
         weight = index.value(reader.input[1]).astype(np.float64)
         share = weight.reshape(len(weight), -1).sum(axis=1) * middle

@@ -126,7 +126,7 @@ def _show(proof: Proof, verdict: Verdict) -> None:
     where = "found in the cache" if proof.cached else "compiled"
     judged = ", judged before" if proof.judged_before else ""
     console.say(f"{where}{judged}: {proof.entry.place}")
-    console.say(f"judged on {verdict.frames} frames of {verdict.frames_from}")
+    console.say(f"judged on {verdict.frames} held-out frames: {verdict.frames_from}")
     console.show_table(title, ("figure", "value", "limit", "kept"), figure_rows(verdict))
     if speed:
         console.say(

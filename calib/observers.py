@@ -81,6 +81,8 @@ def limit_by_error(histogram: Histogram) -> float:
     Limits tried are 1 to 100 hundredths of the largest magnitude.
     """
     middles, counts = histogram.middles, histogram.counts
+    if histogram.largest == 0:
+        return 0.0
 
     def error(limit: float) -> float:
         step = limit / LEVELS
@@ -100,6 +102,8 @@ def limit_by_entropy(histogram: Histogram) -> float:
     ----------
     Kullback and Leibler, "On Information and Sufficiency", Ann. Math. Statist. 22, 1951.
     """
+    if histogram.largest == 0:
+        return 0.0
     counts = histogram.counts.astype(np.float64)
     counts[0] = 0.0
     width = histogram.end / len(counts)

@@ -114,7 +114,7 @@ def _is_judged(sidecar: Sidecar, candidate: Candidate) -> bool:
 
 def _judge(engine: Engine, entry: Entry, candidate: Candidate, say: Say) -> Entry:
     frames = held_out_frames(candidate.model, candidate.path, candidate.frames)
-    say(f"comparing with the reference on {len(frames)} frames of {frames.origin}")
+    say(f"comparing with the reference on {len(frames)} held-out frames: {frames.origin}")
     with closing(open_engine(candidate.reference, REFERENCE)) as reference:
         verdict = gate(engine, reference, frames)
     if not verdict.figures:  # it failed, so there is nothing to time

@@ -14,12 +14,12 @@ from calib.temperature import (
     calibration_error,
     choose_threshold,
     fit_temperature,
+    mean_surprise,
     soften,
 )
 from engines.base import Engine, run_frames
 from engines.errors import EngineError
 from engines.graph_index import index_graph, parse_graph
-from engines.graph_rewrite import add_constant
 from engines.load import Model
 from engines.spec import METADATA_KEY, ModelSpec, encode_spec
 
@@ -29,16 +29,19 @@ class Refit(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    temperature, threshold, error : new and, as `old_...`, before; `error` is the expected
-        calibration error over the same frames, so the new one flatters
+    temperature, threshold : new and, as `old_...`, before
+    surprise : mean negative log-likelihood, in nats, which the new temperature makes least
+    error : expected calibration error; over the same frames, so the new one flatters
     """
 
     frames: int
     temperature: float
     threshold: float
+    surprise: float
     error: float
     old_temperature: float
     old_threshold: float
+    old_surprise: float
     old_error: float
 
 
@@ -73,16 +76,18 @@ def refit(engine: Engine, frames: FrameSet) -> tuple[Model, Refit]:
         threshold=threshold,
         threshold_rule=THRESHOLD_RULE.format(where=where),
     )
-    errors = calibration_error(probs, labels), calibration_error(old, labels)
-    return _write(engine.model, changed), Refit(
-        len(known),
-        temperature,
-        threshold,
-        errors[0],
-        spec.temperature,
-        spec.threshold,
-        errors[1],
+    fitted = Refit(
+        frames=len(known),
+        temperature=temperature,
+        threshold=threshold,
+        surprise=mean_surprise(logits, labels, temperature),
+        error=calibration_error(probs, labels),
+        old_temperature=spec.temperature,
+        old_threshold=spec.threshold,
+        old_surprise=mean_surprise(logits, labels, spec.temperature),
+        old_error=calibration_error(old, labels),
     )
+    return _write(engine.model, changed), fitted
 
 
 def _write(model: Model, spec: ModelSpec) -> Model:
@@ -94,11 +99,14 @@ def _write(model: Model, spec: ModelSpec) -> Model:
     if divide is None or divide.op_type != "Div" or divide.input[0] != "logits":
         problem = "its graph does not divide the logits by a temperature before the softmax"
         raise EngineError(model.name, problem, "export it again with `stream train`", fault="M07")
-    name, value = divide.input[1], np.asarray(spec.temperature, np.float32)
-    if len(index.readers[name]) == 1:
-        index.constants[name].CopyFrom(numpy_helper.from_array(value, name))
+    alone = len(index.readers[divide.input[1]]) == 1
+    name = divide.input[1] if alone else "refitted_temperature"
+    value = numpy_helper.from_array(np.asarray(spec.temperature, np.float32), name)
+    if alone:
+        index.constants[name].CopyFrom(value)
     else:
-        divide.input[1] = add_constant(proto, "temperature", value)
+        proto.graph.initializer.append(value)
+        divide.input[1] = name
     notes = {entry.key: entry.value for entry in proto.metadata_props}
     del proto.metadata_props[:]
     helper.set_model_props(proto, notes | {METADATA_KEY: encode_spec(spec)})

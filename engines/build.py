@@ -15,7 +15,7 @@ from engines.cache import Cache, Contents, Entry, read_entry, write_entry, write
 from engines.cpu import count_cores
 from engines.errors import EngineError
 from engines.load import Model
-from engines.open import BACKENDS, BackendModule, load_backend, try_out
+from engines.open import BACKENDS, DEVICE_FAULTS, BackendModule, load_backend, try_out
 from engines.options import EngineOptions
 from engines.probe import Probe, decode_probe, encode_probe, make_probe, reference_frames
 from engines.sidecar import EngineKey, Sidecar, Speed, Verdict
@@ -61,6 +61,8 @@ def build_engine(model: Model, name: str, options: EngineOptions, cache: Cache, 
         if contents is not None:
             return open_contents(contents, model, backend)
     except EngineError as error:
+        if error.fault in DEVICE_FAULTS:
+            raise
         why = f"[{error.fault}] {error.subject}: {error.problem}"
         say(f"{why}; compiling it again from {model.name}")
     blob = backend.compile_engine(model, options, say)
@@ -121,7 +123,14 @@ def engine_key(model: Model, name: str, options: EngineOptions, identity: Identi
 
 def options_of(key: EngineKey) -> EngineOptions:
     """Return the options that a cached engine is loaded with."""
-    return EngineOptions(key.precision, key.batch, key.mode, key.threads or None)
+    return EngineOptions(
+        key.precision,
+        key.batch,
+        key.mode,
+        key.threads or None,
+        version_compatible="version_compatible" in key.extras,
+        hardware_compatible="hardware_compatible" in key.extras,
+    )
 
 
 def measure_speed(

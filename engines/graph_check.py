@@ -75,14 +75,21 @@ def find_refusals(data: bytes) -> tuple[str, ...]:
     -------
     Empty when TensorRT should take the graph.
     """
+    from onnx.shape_inference import InferenceError
+
     model = parse_graph(data)
     found = list(_check_versions(model))
-    if not found:
+    if found:
+        return tuple(found)
+    try:
+        index = index_graph(model, strict=True)
+    except InferenceError as error:
+        found.append(f"types or shapes contradict each other: {str(error).splitlines()[0]}")
         index = index_graph(model)
-        found += _check_shapes(model)
-        for node in model.graph.node:
-            lines = _check_node(node, index)
-            found += [f"{node.op_type} {node.name or node.output[0]!r}: {line}" for line in lines]
+    found += _check_shapes(model)
+    for node in model.graph.node:
+        lines = _check_node(node, index)
+        found += [f"{node.op_type} {node.name or node.output[0]!r}: {line}" for line in lines]
     return tuple(found)
 
 
@@ -112,7 +119,7 @@ def _check_node(node: onnx.NodeProto, index: GraphIndex) -> Findings:
     yield from _check_types(node, index)
     yield from _check_constants(node, index)
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-        yield from check_quantization(node, index)
+        yield from _check_quantization(node, index)
     check = _CHECKS.get(node.op_type)
     if check is not None:
         yield from check(node, index)
@@ -166,7 +173,7 @@ def _is_shape(name: str, index: GraphIndex) -> bool:
     )
 
 
-def check_quantization(node: onnx.NodeProto, index: GraphIndex) -> Findings:
+def _check_quantization(node: onnx.NodeProto, index: GraphIndex) -> Findings:
     """Yield what is wrong with a QuantizeLinear or DequantizeLinear node.
 
     TensorRT takes symmetric int8 with scales and zero points known when building.

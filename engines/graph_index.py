@@ -41,11 +41,16 @@ class GraphIndex:
         return numpy_helper.to_array(self.constants[name])
 
 
-def index_graph(model: onnx.ModelProto) -> GraphIndex:
-    """Infer types and shapes and index the graph; nodes are those of `model` itself."""
+def index_graph(model: onnx.ModelProto, strict: bool = False) -> GraphIndex:
+    """Infer types and shapes and index the graph; nodes are those of `model` itself.
+
+    With `strict`, onnx's InferenceError is raised where types or shapes contradict each other.
+    """
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    inferred = onnx.shape_inference.infer_shapes(
+        model, check_type=strict, strict_mode=strict, data_prop=True
+    ).graph
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     producers, readers = {}, dict[str, list[tuple[onnx.NodeProto, int]]]()
     for node in model.graph.node:

@@ -63,6 +63,8 @@ BACKENDS = {
     "onnxruntime": Backend("engines.ort", "onnxruntime", "CPU"),
 }
 TRIAL_LIMIT_S = 5.0
+DEVICE_FAULTS = frozenset({"F05", "F06"})
+"""Out of memory and broken device: not the model's fault, and not mended by compiling again."""
 MODELS = Path(__file__).parent / "models"
 DEMO_MODEL = MODELS / "phantom-kidney.onnx"
 
@@ -134,7 +136,8 @@ def _try_batch(engine: Engine, count: int) -> None:
     try:
         engine.submit(np.full((count, height, width, 3), 128, np.uint8)).result()
     except EngineError as error:
-        raise EngineError(engine.model.name, f"trial run: {error.problem}", fault="M05") from error
+        fault = error.fault if error.fault in DEVICE_FAULTS else "M05"
+        raise EngineError(engine.model.name, f"trial run: {error.problem}", fault=fault) from error
     each_s = (time.monotonic() - began_s) / count
     if each_s > TRIAL_LIMIT_S:
         problem = f"one frame took {each_s:.0f} s, more than {TRIAL_LIMIT_S:.0f} s"

@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +23,27 @@ TOLERANCE = 1e-3
 WARM_UP, RUNS = 10, 60
 
 
-def doctor(*, json: bool = False) -> int:
+def doctor(
+    *, gpu: bool = False, out: Path = Path(), int8: Path | None = None, json: bool = False
+) -> int:
     """Say what is installed, which engines work, whether they agree, and how fast they are.
 
     Parameters
     ----------
+    gpu
+        Prove TensorRT on this machine's NVIDIA card and write `gpu-report.md` and
+        `gpu-report.json`, to be sent back.
+    out
+        Folder for these two.
+    int8
+        INT8 model to prove as well, made by `stream calibrate`.
     json
         Print JSON.
     """
+    if gpu:
+        from stream.doctor_gpu import doctor_gpu
+
+        return doctor_gpu(out, int8)
     model = load_model(DEMO_MODEL)
     reference = _try_engine(model, REFERENCE)
     results = {name: _examine(model, name, reference) for name in BACKENDS}

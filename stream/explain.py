@@ -25,7 +25,7 @@ def open_explainer(model: Model, method: Literal["ig"] | None) -> Explain | None
     """
     if method is None:
         return None
-    from engines.ort import open_graph
+    from engines.ov import open_graph
 
     explainer, index = Explainer(model, open_graph), model.spec.positive_index
 

@@ -30,8 +30,8 @@ SHIPPED = Path("engines/models/phantom-kidney.onnx")
 def draw_frames(count, side=PX):
     """Return frames (N, side, side, 3) of random smooth blobs with speckle."""
     rng = np.random.default_rng(0)
-    blobs = rng.integers(0, 256, (count, side // 8, side // 8, 3)).repeat(8, 1).repeat(8, 2)
-    return np.clip(blobs + rng.normal(0, 16, blobs.shape), 0, 255).astype(np.uint8)
+    blobs = rng.integers(48, 208, (count, side // 8, side // 8, 3)).repeat(8, 1).repeat(8, 2)
+    return np.clip(blobs + rng.normal(0, 12, blobs.shape), 0, 255).astype(np.uint8)
 
 
 def make_cascade():
@@ -41,11 +41,13 @@ def make_cascade():
 
 def make_calm(name):
     network = make_network(backbones=(name,), input_px=PX)
-    settle_norms(network, torch.from_numpy(draw_frames(8)).permute(0, 3, 1, 2).float())
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.constant_(module.weight, SPREAD)
             torch.nn.init.constant_(module.bias, 1.0)
+        if hasattr(module, "conv_reduce"):  # of a squeeze-and-excitation block, before a ReLU
+            torch.nn.init.constant_(module.conv_reduce.bias, 1.0)
+    settle_norms(network, torch.from_numpy(draw_frames(8)).permute(0, 3, 1, 2).float())
     return network
 
 

@@ -195,6 +195,12 @@ def test_input_of_any_size_is_refused():
     assert "only the first dimension may vary" in find_refusals(data)[0]
 
 
+def test_types_that_contradict_each_other_are_refused():
+    model = onnx.load_from_string(build([node("Relu", ["x"], ["y"])], {}))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    assert "contradict each other" in find_refusals(model.SerializeToString())[0]
+
+
 def test_reshape_by_sizes_of_tensors_is_taken():
     nodes = [
         node("Shape", ["x"], ["batch"], start=0, end=1),

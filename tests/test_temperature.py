@@ -6,7 +6,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from calib.temperature import calibration_error, fit_temperature, mean_surprise, soften
+from calib.temperature import (
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    mean_surprise,
+    soften,
+)
 
 
 def test_temperature_of_a_known_odds_is_exact():
@@ -49,3 +55,14 @@ def test_calibration_error_of_two_bins_is_worked_by_hand():
 def test_temperature_refuses_logits_that_are_not_finite():
     with pytest.raises(ValueError, match="finite"):
         fit_temperature(np.array([[np.nan, 0.0]], np.float32), np.array([0]))
+
+
+def test_threshold_maximises_youdens_index():
+    # at 0.6 both positives are found and one of three negatives: J = 1 - 1/3
+    scores = np.array([0.1, 0.2, 0.6, 0.7, 0.8])
+    positive = np.array([False, False, True, False, True])
+    assert choose_threshold(scores, positive) == pytest.approx(0.4)
+
+
+def test_threshold_without_a_positive_frame_is_one_half():
+    assert choose_threshold(np.array([0.1, 0.9]), np.array([False, False])) == 0.5

@@ -177,10 +177,3 @@ def test_raw_probabilities_give_the_error_without_temperature():
     assert measure(scored, "abc").uncalibrated_error.value == pytest.approx(expected)
     plain = Scored(scored.probs, scored.labels, scored.groups, scored.sources)
     assert measure(plain, "abc").uncalibrated_error is None
-
-
-def test_threshold_maximises_youdens_index():
-    # at 0.6 both positives are found and one of three negatives: J = 1 - 1/3
-    scores = np.array([0.1, 0.2, 0.6, 0.7, 0.8])
-    positive = np.array([False, False, True, False, True])
-    assert choose_threshold(scores, positive) == pytest.approx(0.4)

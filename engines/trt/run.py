@@ -214,9 +214,13 @@ def inspect_plan(plan: bytes, options: EngineOptions) -> list[Layer]:
         If the plan cannot be loaded.
     """
     with open_device() as device, device_faults("plan"), device.active():
-        engine = _load("plan", options, plan)
-        inspector: trt.EngineInspector = engine.create_engine_inspector()
-        return parse_layers(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+        return parse_layers(_inspect(_load("plan", options, plan)))
+
+
+def _inspect(engine: trt.ICudaEngine) -> str:
+    inspector: trt.EngineInspector = engine.create_engine_inspector()
+    text: str = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    return text
 
 
 def _load(name: str, options: EngineOptions, plan: bytes) -> trt.ICudaEngine:

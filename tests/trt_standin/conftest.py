@@ -3,6 +3,7 @@
 import ctypes
 import gc
 
+import msgspec
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -11,8 +12,11 @@ from engines.base import OUTPUTS, EngineOutput
 from engines.load import load_model
 from engines.options import EngineOptions, parse_batch
 from engines.trt import compile_engine, load_engine
+from stream import doctor_gpu
+from stream.gpu_report import GpuReport
 from tests.cuda.kit import FakeDriver
 from tests.tiny_model import SIZE, save_tiny
+from tests.trt_standin.nets import save_net
 
 UP_TO_4 = EngineOptions(batch=parse_batch("1:2:4"))
 
@@ -47,6 +51,21 @@ def engine(model, plan):
     engine = load_engine(model, UP_TO_4, plan)
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def examine(monkeypatch, tmp_path):
+    """Run the doctor on the small net; return its exit code, report and Markdown."""
+    monkeypatch.setattr(doctor_gpu, "DEMO_MODEL", save_net(tmp_path / "net.onnx"))
+    monkeypatch.setattr(doctor_gpu, "WARM_UP", 2)
+
+    def run(int8_model=None):
+        code = doctor_gpu.doctor_gpu(tmp_path, int8_model, runs=4)
+        data = (tmp_path / "gpu-report.json").read_bytes()
+        report = msgspec.json.decode(data, type=GpuReport)
+        return code, report, (tmp_path / "gpu-report.md").read_text()
+
+    return run
 
 
 def noise(count, seed=0):

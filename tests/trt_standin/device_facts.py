@@ -1,4 +1,4 @@
-"""F06: a device that fails stays so; nothing is freed any more, so these run by themselves."""
+"""F06: a device that fails stays so; nothing is freed any more, so these facts come last."""
 
 import pytest
 
@@ -44,3 +44,11 @@ def test_f06_a_device_that_fails_while_loading_is_told_so(model, plan, driver):
     driver.fail("pinned", ILLEGAL_ADDRESS, call=3)
     with pytest.raises(EngineError, match=r"\[F06\]"):
         load_engine(model, UP_TO_4, plan)
+
+
+def test_f06_after_a_device_error_nothing_more_is_tried(examine, driver):
+    driver.fail("launch", ILLEGAL_ADDRESS, call=5, mode="sticky")
+    code, report, _ = examine()
+    assert code == EngineError.exit_code
+    assert len(report.trials) == 1
+    assert "[F06]" in report.trials[0].error

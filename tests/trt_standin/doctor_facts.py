@@ -1,30 +1,12 @@
 """`stream doctor --gpu`, where TensorRT seems to be installed."""
 
-import msgspec
 import pytest
 import tensorrt as trt
 
 from engines.errors import EngineError
-from stream import doctor_gpu
-from stream.gpu_report import GpuReport
-from tests.cuda.kit import ILLEGAL_ADDRESS, NO_DEVICE
+from tests.cuda.kit import NO_DEVICE
 from tests.trt_standin.conftest import require_nothing_left
-from tests.trt_standin.nets import save_int8_net, save_net
-
-
-@pytest.fixture
-def examine(monkeypatch, tmp_path):
-    """Run the doctor on the small net; return its exit code, report and Markdown."""
-    monkeypatch.setattr(doctor_gpu, "DEMO_MODEL", save_net(tmp_path / "net.onnx"))
-    monkeypatch.setattr(doctor_gpu, "WARM_UP", 2)
-
-    def run(int8_model=None):
-        code = doctor_gpu.doctor_gpu(tmp_path, int8_model, runs=4)
-        data = (tmp_path / "gpu-report.json").read_bytes()
-        report = msgspec.json.decode(data, type=GpuReport)
-        return code, report, (tmp_path / "gpu-report.md").read_text()
-
-    return run
+from tests.trt_standin.nets import save_int8_net
 
 
 def test_every_precision_is_built_compared_and_timed(examine, driver, tmp_path):
@@ -73,11 +55,3 @@ def test_without_a_card_the_report_says_so_and_the_command_fails(examine, driver
     with pytest.raises(EngineError, match="none is usable"):
         examine()
     assert "none is usable" in (tmp_path / "gpu-report.md").read_text()
-
-
-def test_f06_after_a_device_error_nothing_more_is_tried(examine, driver):  # last: nothing is freed
-    driver.fail("launch", ILLEGAL_ADDRESS, call=5, mode="sticky")
-    code, report, _ = examine()
-    assert code == EngineError.exit_code
-    assert len(report.trials) == 1
-    assert "[F06]" in report.trials[0].error

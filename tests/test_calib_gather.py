@@ -1,0 +1,82 @@
+"""Facts about reading frames for calibration."""
+
+import cv2
+import numpy as np
+import pytest
+
+from calib.gather import find_items, gather_frames
+from stream.errors import UsageError
+from tests.tiny_model import SIZE, SPEC
+
+PHANTOM = "phantom:kidney?seed=3&seconds=1"
+
+
+def write_stills(folder, names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((64, 64, 3), 10 * number + 40, np.uint8))
+
+
+def test_stills_below_class_folders_have_labels_and_clips_by_name(tmp_path):
+    write_stills(tmp_path / "Red", ["a_frame1.png", "a_frame2.png", "b_frame1.png"])
+    write_stills(tmp_path / "blue", ["c.png"])
+    found = gather_frames([str(tmp_path)], SPEC)
+    assert found.labels.tolist() == [0, 1, 1, 1]
+    assert found.groups == ("blue/c", "Red/a", "Red/a", "Red/b")
+    assert found.names[1] == "Red/a_frame1.png"
+    assert found.inputs.shape == (4, SIZE, SIZE, 3)
+
+
+def test_a_table_names_label_and_person(tmp_path):
+    write_stills(tmp_path / "images", ["1.png", "2.png", "3.png"])
+    table = tmp_path / "frames.csv"
+    rows = ["images/1.png;red;7;x", "images/2.png;other;7;y", "images/3.png;blue;;z"]
+    table.write_text("\n".join(["File;Label;Patient;Source", *rows]))
+    found = gather_frames([str(table)], SPEC)
+    known = zip(found.labels.tolist(), found.groups, strict=True)
+    by_name = dict(zip(found.names, known, strict=True))
+    assert by_name == {
+        "images/1.png": (1, "person 7"),
+        "images/2.png": (-1, "person 7"),
+        "images/3.png": (0, "z"),
+    }
+
+
+def test_c01_a_table_without_files_is_refused(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("picture,label\nx.png,red\n")
+    with pytest.raises(UsageError, match="expected a column file") as caught:
+        find_items(str(table), SPEC)
+    assert caught.value.fault == "C01"
+
+
+def test_c03_a_file_that_is_absent_is_named_with_its_line(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("file\nmissing.png\n")
+    with pytest.raises(UsageError, match=r"line 2.*missing\.png") as caught:
+        find_items(str(table), SPEC)
+    assert caught.value.fault == "C03"
+
+
+def test_a_clip_gives_frames_evenly_over_its_time(monkeypatch):
+    monkeypatch.setattr("calib.gather.MOST_FRAMES", 8)
+    found = gather_frames([PHANTOM], SPEC)
+    places = [int(name.rpartition("#")[2]) for name in found.names]
+    assert 4 < len(places) <= 8
+    assert set(np.diff(places)) == {4}
+    assert len(set(found.groups)) == 1
+    assert (np.diff(found.times_s) > 0).all()
+
+
+def test_too_many_stills_are_thinned_over_all_clips(tmp_path, monkeypatch):
+    monkeypatch.setattr("calib.gather.MOST_FRAMES", 6)
+    write_stills(tmp_path, [f"{clip}-{number}.png" for clip in "abc" for number in range(6)])
+    found = gather_frames([str(tmp_path)], SPEC)
+    assert len(found) == 6
+    assert set(found.groups) == {"a", "b", "c"}
+
+
+def test_reading_twice_gives_the_same_list(tmp_path):
+    write_stills(tmp_path, ["x1.png", "x2.png"])
+    one, other = (gather_frames([str(tmp_path)], SPEC).digest() for _ in range(2))
+    assert one == other
