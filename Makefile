@@ -20,6 +20,7 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/stream bench
 	$(BIN)/stream bench train
+	$(BIN)/stream bench engines --quick
 
 # What the tests of the TensorRT path stand on: real bindings, real PyCUDA, a fake CUDA driver.
 gpu-proof: .venv/dev

@@ -205,4 +205,5 @@ def _judgement(gate: dict[str, Any] | None) -> tuple[str, str]:
     if gate is None:
         return "", ""
     top1 = f"{gate['top1_agreement']:.3f}" if "top1_agreement" in gate else ""
-    return top1, "accepted" if gate["accepted"] else "; ".join(gate["missed"])
+    missed = ", ".join(line.partition(":")[0] for line in gate["missed"])
+    return top1, "accepted" if gate["accepted"] else f"rejected: {missed}"

@@ -16,8 +16,6 @@ from engines.build import build_engine
 from engines.cache import open_cache
 from engines.load import load_model
 
-REPEATS = 3
-
 
 def measure_start(path: Path, row: Row, cache: Path) -> dict[str, float]:
     """Start an engine that the cache does not hold, and then again from the cache.
@@ -25,8 +23,8 @@ def measure_start(path: Path, row: Row, cache: Path) -> dict[str, float]:
     Returns
     -------
     cold_s, cached_s : from the path of the model to the first answer, runtime's import included
-    memory_mib : growth of the resident memory by then and three full rounds, started from the
-        cache
+    memory_mib : growth of the resident memory by then and as many runs at once as it takes,
+        started from the cache
     """
     cold, cached = (_start(path, row, cache) for _ in range(2))
     return {
@@ -44,10 +42,8 @@ def start_here(path: Path, row: Row, cache: Path) -> dict[str, float]:
     built = build_engine(model, row.backend, row.options, open_cache(cache), lambda _line: None)
     built.engine.submit(frames).result()
     start_s = (time.perf_counter_ns() - began_ns) / 1e9
-    for _ in range(REPEATS):
-        answers = [built.engine.submit(frames) for _ in range(built.engine.depth)]
-        for answer in answers:
-            answer.result()
+    for answer in [built.engine.submit(frames) for _ in range(built.engine.depth)]:
+        answer.result()
     memory_mib = _resident_mib() - before_mib
     built.engine.close()
     return {"start_s": start_s, "memory_mib": memory_mib}

@@ -1,8 +1,8 @@
 """The search for an INT8 model that gives the answers of its FP32 model.
 
 Scales by every rule of `calib.observers`, biases corrected each time; the rule with the best
-agreement on frames held out from calibration wins. Then, as long as the gate does not pass, the
-layers that lose most stay float, one after another.
+agreement on frames held out from calibration wins. As long as the gate does not pass, depthwise
+convolutions stay float, then the layers that lose most, one after another.
 """
 
 from __future__ import annotations
@@ -104,6 +104,9 @@ class Search:
         if not layers:
             problem = "no convolution with constant weights leads to its logits"
             raise EngineError(reference.model.name, problem, "there is nothing to quantise")
+        self._depthwise = tuple(layer.name for layer in layers if layer.depthwise)
+        self._trials: list[Trial] = []
+        self._best: tuple[Trial, Model]
         sources = list(dict.fromkeys(layer.source for layer in layers))
         self._histograms: dict[str, Histogram] = collect_histograms(
             self._model, sources, self._frames, lambda count: progress("activations", count)
@@ -115,42 +118,49 @@ class Search:
     def run(self, calibrators: Collection[str], max_float: int) -> Calibrated:
         """Try calibrators, then leave layers in float until the gate passes.
 
+        Depthwise convolutions go first, all together: in int8 they are no faster, and two thirds
+        of MobileNetV2's error is theirs.
+
         Parameters
         ----------
         calibrators : names of `calib.observers.CALIBRATORS`
-        max_float : most layers to leave in float
+        max_float : most layers to leave in float besides depthwise ones; 0 leaves none at all
         """
-        trials = []
-        best: tuple[Trial, Model] | None = None
         for name in calibrators:
-            found = self._try(name, ())
-            trials.append(found[0])
-            best = found if best is None or found[0].rank > best[0].rank else best
-            self._progress("calibrators", len(calibrators))
-        assert best is not None
+            self._try(name, (), len(calibrators))
         ranking: dict[str, float] = {}
-        if not best[0].verdict.accepted and max_float > 0 and self._can_pass:
-            ranking = self._rank(best[0].calibrator)
-            for count in range(1, min(max_float, len(ranking)) + 1):
-                found = self._try(best[0].calibrator, tuple(ranking)[:count])
-                trials.append(found[0])
-                best = max(best, found, key=lambda pair: pair[0].rank)
-                self._progress("layers in float", min(max_float, len(ranking)))
-                if found[0].verdict.accepted:
+        freed = self._depthwise if max_float else ()
+        for name in calibrators if freed and self._goes_on else ():
+            self._try(name, freed, len(calibrators))
+        if max_float and self._goes_on:
+            best = self._best[0]
+            ranking = self._rank(best.calibrator)
+            worst = [name for name in ranking if name not in best.float_layers][:max_float]
+            for count in range(1, len(worst) + 1):
+                left = (*best.float_layers, *worst[:count])
+                self._try(best.calibrator, left, len(worst))
+                if not self._goes_on:
                     break
-        return Calibrated(best[1], tuple(trials), best[0], ranking)
+        return Calibrated(self._best[1], tuple(self._trials), self._best[0], ranking)
 
     @property
-    def _can_pass(self) -> bool:
-        return len(self._held_out) >= LEAST_FRAMES
+    def _goes_on(self) -> bool:
+        """Whether the gate has not passed, and could."""
+        can_pass = len(self._held_out) >= LEAST_FRAMES
+        return can_pass and not self._best[0].verdict.accepted
 
-    def _try(self, calibrator: str, float_layers: tuple[str, ...]) -> tuple[Trial, Model]:
+    def _try(self, calibrator: str, float_layers: tuple[str, ...], steps: int) -> None:
+        """Quantise and measure; `steps` is for the progress."""
         note = Calibration(calibrator, self._digest, float_layers)
         model = quantize(self._model, self._scales(calibrator), note)
         model = correct_biases(model, self._means, self._few)
         refusals = find_refusals(model.data)
         assert not refusals, refusals
-        return Trial(calibrator, float_layers, self._judge(model)), model
+        trial = Trial(calibrator, float_layers, self._judge(model))
+        if not self._trials or trial.rank > self._best[0].rank:
+            self._best = trial, model
+        self._trials.append(trial)
+        self._progress(f"trials, {len(float_layers)} layers in float", steps)
 
     def _judge(self, model: Model) -> Verdict:
         """Do what `calib.agreement.gate` does, but ask the reference once for all trials."""

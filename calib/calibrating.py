@@ -95,7 +95,7 @@ def calibrate(
     calibrator
         Rule for the scales: auto tries all; percentile, entropy, mse or max.
     max_float
-        Most layers to leave in float until the answers agree.
+        Most layers to leave in float, besides depthwise ones, until the answers agree.
     temperature
         Fit temperature and operating threshold on labelled frames, and change nothing else.
     json

@@ -22,7 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from engines.graph_index import parse_graph
+from engines.graph_index import attribute, parse_graph
 from engines.load import Model
 from engines.spec import METADATA_KEY, encode_spec
 
@@ -59,11 +59,13 @@ class Layer:
     name : of its output
     source : tensor that it convolves
     weight : constant of shape (O, I, kh, kw)
+    depthwise : whether each channel is convolved by itself
     """
 
     name: str
     source: str
     weight: str
+    depthwise: bool
 
 
 def find_layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
@@ -81,7 +83,8 @@ def find_layers(graph: onnx.GraphProto) -> tuple[Layer, ...]:
         if node.op_type in POOLS or pooled.issuperset(node.input):
             pooled.update(node.output)
         elif node.op_type == "Conv" and node.input[1] in constants and node.output[0] in needed:
-            layers.append(Layer(node.output[0], node.input[0], node.input[1]))
+            depthwise = attribute(node, "group", 1) > 1
+            layers.append(Layer(node.output[0], node.input[0], node.input[1], depthwise))
     return tuple(layers)
 
 

@@ -203,7 +203,7 @@ def judged(tmp_path):
     build = build_tiny(precision="int8", reference_digest=load_model(path).digest)
     (tmp_path / "tiny.int8.onnx").write_bytes(build.SerializeToString())
     rng = np.random.default_rng(0)
-    for number in range(80):
+    for number in range(24):
         kind = ("blue", "red")[number % 2]
         folder = tmp_path / "frames" / kind
         folder.mkdir(parents=True, exist_ok=True)
