@@ -107,7 +107,7 @@ def add_constant(model: onnx.ModelProto, name: str, values: NDArray[np.generic])
     """Add an initializer and return its name."""
     from onnx import numpy_helper
 
-    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
     return name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,17 +67,15 @@ def doctor_gpu(folder: Path, int8_model: Path | None = None, runs: int = RUNS) -
     model = load_model(DEMO_MODEL)
     plans: list[tuple[Precision, Model]] = [("fp32", model), ("fp16", model)]
     plans += [("int8", quantized)] if quantized else []
-    trials: list[Trial] = []
-    for precision, each in plans:
-        trials.append(_try(each, precision, runs))
-        if "[F06]" in trials[-1].error:
-            break  # nothing after it in this process can be trusted
     report = describe_machine(
-        tensorrt=identity.version,
-        device=identity.device,
-        driver=identity.driver,
-        trials=tuple(trials),
+        tensorrt=identity.version, device=identity.device, driver=identity.driver
     )
+    for precision, each in plans:
+        write_report(folder, report)  # now, since the library may take the process down
+        trial = _try(each, precision, runs)
+        report = msgspec.structs.replace(report, trials=(*report.trials, trial))
+        if "[F06]" in trial.error:
+            break  # nothing after it in this process can be trusted
     write_report(folder, report)
     console.show_facts("Card", {"device": report.device, "driver": report.driver})
     console.show_table("TensorRT against ONNX Runtime", COLUMNS, table_rows(report))
@@ -93,6 +92,9 @@ def _try(model: Model, precision: Precision, runs: int) -> Trial:
             _examine(model, options, runs, log, found)
         except EngineError as error:
             found |= {"error": str(error), "agrees": False}
+        except Exception as error:  # the report is for what nobody foresaw
+            found |= {"error": f"{type(error).__name__}: {error}", "agrees": False}
+            log += traceback.format_exception(error)
     return Trial(precision=precision, model=model.name, log=tuple(log[-LOG_LINES:]), **found)
 
 

@@ -55,8 +55,10 @@ def compile_engine(model: Model, options: EngineOptions, say: Callable[[str], No
     identify(options)
     check_precision(model, options, NAME, OFFERED)
     from engines.trt.build import build_plan
+    from engines.trt.cuda import device_faults, open_device
 
-    return build_plan(model, options, say)
+    with open_device() as device, device_faults(model.name), device.active():
+        return build_plan(model, options, say)
 
 
 def load_engine(model: Model, options: EngineOptions, blob: bytes | None) -> TensorRtEngine:

@@ -16,6 +16,8 @@ from engines.errors import EngineError
 
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: never waits for the default stream, which others may use."""
+OLDEST = (7, 5)
+"""Turing, the oldest that TensorRT 10.12 to 11 takes (support matrix 11.4.1)."""
 SMALLER = "use a smaller batch or the latency mode, or free the card"
 
 
@@ -60,7 +62,7 @@ def find_device() -> tuple[Any, str, str]:
     Raises
     ------
     EngineError
-        If there is none.
+        If there is none, or TensorRT does not take it.
     """
     try:
         cuda.init()
@@ -70,6 +72,8 @@ def find_device() -> tuple[Any, str, str]:
     major, minor = device.compute_capability()
     version = cuda.get_driver_version()
     name = f"{device.name()} (compute capability {major}.{minor})"
+    if (major, minor) < OLDEST:
+        raise EngineError(name, "too old", "TensorRT needs a card of compute capability 7.5 or later")
     return device, name, f"CUDA {version // 1000}.{version % 1000 // 10}"
 
 

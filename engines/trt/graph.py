@@ -34,8 +34,12 @@ class CudaGraph:
         _require(driver.cuStreamBeginCapture(stream, mode))
         try:
             enqueue()
-        except (EngineError, pycuda.driver.Error) as error:
-            driver.cuStreamEndCapture(stream)
+        except BaseException as error:
+            code, graph = driver.cuStreamEndCapture(stream)
+            if code == driver.CUresult.CUDA_SUCCESS:
+                driver.cuGraphDestroy(graph)
+            if not isinstance(error, EngineError | pycuda.driver.Error):
+                raise
             problem = error.problem if isinstance(error, EngineError) else str(error)
             raise CaptureError(problem) from error
         graph = _require(driver.cuStreamEndCapture(stream))

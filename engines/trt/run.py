@@ -97,7 +97,7 @@ class TensorRtEngine:
             slot = self._idle[0]
             try:
                 slot.start(pad_frames(frames, self._options.batch.least))
-            except Exception:
+            except BaseException:
                 slot.wait()  # a part may be queued, which still uses the buffers
                 raise
         pending = _Pending(self, len(frames), self._idle.pop(0))

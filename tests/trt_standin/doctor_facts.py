@@ -1,9 +1,12 @@
 """`stream doctor --gpu`, where TensorRT seems to be installed."""
 
+import msgspec
 import pytest
 import tensorrt as trt
 
 from engines.errors import EngineError
+from stream import doctor_gpu
+from stream.gpu_report import GpuReport
 from tests.cuda.kit import NO_DEVICE
 from tests.trt_standin.conftest import require_nothing_left
 from tests.trt_standin.nets import save_int8_net
@@ -41,6 +44,34 @@ def test_what_tensorrt_says_is_in_the_report_and_the_rest_goes_on(monkeypatch, e
     assert "weights look odd" in report.trials[0].log
     assert [trial.agrees for trial in report.trials] == [False, True]
     assert "no implementation for node cam" in text
+
+
+def test_a_surprise_is_in_the_report_and_the_rest_goes_on(monkeypatch, examine):
+    def surprise(plan, options):
+        monkeypatch.setattr(doctor_gpu, "inspect_engine", lambda plan, options: [])
+        raise KeyError("Layers")
+
+    monkeypatch.setattr(doctor_gpu, "inspect_engine", surprise)
+    code, report, _ = examine()
+    assert code == EngineError.exit_code
+    assert report.trials[0].error == "KeyError: 'Layers'"
+    assert "in surprise" in report.trials[0].log[-1]
+    assert [trial.agrees for trial in report.trials] == [False, True]
+
+
+def test_what_was_found_before_the_process_dies_is_in_the_report(monkeypatch, examine, tmp_path):
+    compile_engine = doctor_gpu.compile_engine
+
+    def die_of_half(model, options, say):
+        if options.precision == "fp16":
+            raise SystemExit
+        return compile_engine(model, options, say)
+
+    monkeypatch.setattr(doctor_gpu, "compile_engine", die_of_half)
+    with pytest.raises(SystemExit):
+        examine()
+    report = msgspec.json.decode((tmp_path / "gpu-report.json").read_bytes(), type=GpuReport)
+    assert [trial.agrees for trial in report.trials] == [True]
 
 
 def test_wrong_answers_do_not_pass(monkeypatch, examine):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cuda.bindings import driver as bindings
 from tensorrt import IExecutionContext, _driver
 
 from engines.base import OUTPUTS, run_frames
@@ -15,6 +16,7 @@ from engines.load import load_model
 from engines.open import DEMO_MODEL, open_engine
 from engines.options import EngineOptions, parse_batch
 from engines.trt import compile_engine, load_engine, slot
+from engines.trt.cuda import Mirror
 from tests.trt_standin.conftest import (
     UP_TO_4,
     noise,
@@ -210,6 +212,40 @@ def test_what_cannot_be_recorded_runs_without_a_graph_and_says_so(
             require_equal(engine.submit(noise(1, seed)).result(), reference(noise(1, seed)))
     line = "tiny.onnx: runs without a CUDA graph: TensorRT failed"
     assert [record.message[: len(line)] for record in caplog.records] == [line] * 2  # two slots
+
+
+def test_a_recording_that_is_refused_midway_is_thrown_away(monkeypatch, engine, driver, reference):
+    queue = IExecutionContext.execute_async_v3
+
+    def refuse_while_recording(self, stream_handle):
+        recording = bindings.cuStreamIsCapturing(stream_handle)[1]
+        return not int(recording) and queue(self, stream_handle)
+
+    monkeypatch.setattr(IExecutionContext, "execute_async_v3", refuse_while_recording)
+    for seed in range(4):
+        require_equal(engine.submit(noise(1, seed)).result(), reference(noise(1, seed)))
+    assert driver.stats().graphs == 0
+
+
+@pytest.mark.parametrize("runs_before", [0, 1, 2], ids=["first", "recording", "replay"])
+def test_an_interrupted_run_leaves_nothing_under_way(
+    monkeypatch, model, plan, driver, reference, runs_before
+):
+    engine = load_engine(model, replace(UP_TO_4, mode="latency"), plan)
+    for seed in range(runs_before):
+        engine.submit(noise(1, seed)).result()
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "fetch", interrupt)
+        patch.setattr(slot.CudaGraph, "launch", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            engine.submit(noise(1))
+    assert driver.stats().pending == 0
+    require_equal(engine.submit(noise(1, 9)).result(), reference(noise(1, 9)))
+    engine.close()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

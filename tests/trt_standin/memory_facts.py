@@ -1,5 +1,6 @@
 """F05: memory that runs out fails one try, and leaves nothing behind."""
 
+import pycuda.driver as cuda
 import pytest
 
 from engines.errors import EngineError
@@ -84,4 +85,10 @@ def test_f05_memory_that_runs_out_in_a_run_fails_that_run_only(
 def test_without_a_card_one_line_says_so(driver):
     driver.fail("init", NO_DEVICE, mode="always")
     with pytest.raises(EngineError, match="NVIDIA card: none is usable: cuInit failed"):
+        identify(EngineOptions())
+
+
+def test_a_card_older_than_tensorrt_takes_is_refused_before_any_build(monkeypatch):
+    monkeypatch.setattr(cuda.Device, "compute_capability", lambda self: (7, 0))
+    with pytest.raises(EngineError, match=r"compute capability 7.0\): too old; .* 7.5 or later"):
         identify(EngineOptions())

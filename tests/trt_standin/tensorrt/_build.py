@@ -150,6 +150,7 @@ class Builder:
             self._logger.log(ILogger.Severity.ERROR, "the network is not strongly typed")
             return None
         try:
+            _driver.require_context()
             scratch = _driver.Memory(config.pools.get(trt.MemoryPoolType.WORKSPACE, WORKSPACE))
         except _driver.CudaError as error:
             self._logger.log(ILogger.Severity.ERROR, str(error))

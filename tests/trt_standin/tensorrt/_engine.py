@@ -12,6 +12,7 @@ from tensorrt._build import MAGIC
 from tensorrt._names import DataType, ExecutionContextAllocationStrategy, ILogger, require_created
 
 ACTIVATIONS = 1 << 20
+SETUP = 256
 TYPES = {1: DataType.FLOAT, 2: DataType.UINT8, 10: DataType.HALF}
 
 
@@ -33,6 +34,7 @@ class Runtime:
                 raise _driver.CudaError("engine host code is not allowed")
             if not portable and facts["version"] != trt.__version__:
                 raise _driver.CudaError("the plan was built by another version")
+            _driver.require_context()
             return ICudaEngine(self.logger, facts, model)
         except _driver.CudaError as error:
             self.logger.log(ILogger.Severity.ERROR, str(error))
@@ -81,6 +83,7 @@ class IExecutionContext:
         self._scratch = _driver.Memory(ACTIVATIONS)
         self._addresses = {}
         self._shape = None
+        self._is_set_up = False
 
     def set_input_shape(self, name, shape):
         least, _, most = self._engine._facts["profile"]
@@ -88,6 +91,7 @@ class IExecutionContext:
             self._engine._logger.log(ILogger.Severity.ERROR, f"{name} {shape}: outside the profile")
             return False
         self._shape = tuple(shape)
+        self._is_set_up = False
         return True
 
     def get_tensor_shape(self, name):
@@ -111,6 +115,9 @@ class IExecutionContext:
             if addresses.keys() != self._engine._tensors.keys() or shape is None:
                 raise _driver.CudaError("an address or the input shape is not set")
             _driver.require_context()
+            if not self._is_set_up:
+                _driver.Memory(SETUP)  # so the first run of a shape cannot be recorded
+                self._is_set_up = True
             _driver.queue(stream_handle, run)
         except _driver.CudaError as error:
             self._engine._logger.log(ILogger.Severity.ERROR, str(error))
