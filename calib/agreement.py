@@ -47,18 +47,29 @@ def gate(engine: Engine, reference: Engine, frames: FrameSet) -> Verdict:
         M08 if the engine's model was not made from the reference, M07 if their contracts differ,
         or if the reference itself fails.
     """
-    specs = reference.model.spec, engine.model.spec
     _check_kinship(engine.model, reference.model)
-    wanted = run_frames(reference, frames.inputs)
+    return judge_engine(engine, reference.model, run_frames(reference, frames.inputs), frames)
+
+
+def judge_engine(
+    engine: Engine, reference: Model, wanted: EngineOutput, frames: FrameSet
+) -> Verdict:
+    """Do what `gate` does, given what the reference answers to the frames.
+
+    Parameters
+    ----------
+    reference : the float32 model, which the engine's model was made from
+    wanted : the reference's answers
+    """
     try:
         found = run_frames(engine, frames.inputs)
-        figures = measure_agreement(wanted, found, frames, specs)
-        missed = judge(figures, frames)
+        figures = measure_agreement(wanted, found, frames, (reference.spec, engine.model.spec))
+        missed = judge(figures)
     except EngineError as error:
         figures, missed = {}, (f"the engine failed: {error.problem}",)
     return Verdict(
         accepted=not missed,
-        reference_digest=reference.model.digest,
+        reference_digest=reference.digest,
         frames=len(frames),
         frames_digest=frames.digest(),
         frames_from=frames.origin,
@@ -84,6 +95,7 @@ def measure_agreement(
 
     Returns
     -------
+    distinct_frames : how many of the frames differ from each other
     top1_agreement : share of frames with the same top class
     prob_change_max, prob_change_mean : absolute difference over frames and classes
     logit_snr_db : power of the reference's logits over that of their difference
@@ -108,6 +120,7 @@ def measure_agreement(
     scores = _wide(reference.probs)[:, positive], _wide(found.probs)[:, positive]
     sides = [score >= spec.threshold for score, spec in zip(scores, specs, strict=True)]
     values = {
+        "distinct_frames": len({frame.tobytes() for frame in frames.inputs}),
         "top1_agreement": (found.logits.argmax(axis=1) == chosen).mean(),
         "prob_change_max": change.max(),
         "prob_change_mean": change.mean(),

@@ -8,6 +8,7 @@ convolutions stay float, then the layers that lose most, one after another.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -15,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.activations import collect_histograms
-from calib.agreement import measure_agreement
+from calib.agreement import judge_engine
 from calib.bias import Means, correct_biases, measure_means
 from calib.center import center_clips
 from calib.coverage import Chosen
 from calib.frames import FrameSet
-from calib.limits import LEAST_FRAMES, judge
+from calib.limits import LEAST_FRAMES
 from calib.observers import CALIBRATORS, Histogram
 from calib.quantize import LEAST_SCALE, LEVELS, Calibration, find_layers, quantize
 from calib.sensitivity import rank_layers
@@ -163,26 +164,9 @@ class Search:
         self._progress(f"trials, {len(float_layers)} layers in float", steps)
 
     def _judge(self, model: Model) -> Verdict:
-        """Do what `calib.agreement.gate` does, but ask the reference once for all trials."""
-        frames, given = self._held_out, self._reference.model
-        engine = open_engine(model)
-        try:
-            found = run_frames(engine, frames.inputs)
-            figures = measure_agreement(self._wanted, found, frames, (given.spec, model.spec))
-            missed = judge(figures, frames)
-        except EngineError as error:
-            figures, missed = {}, (f"the engine failed: {error.problem}",)
-        finally:
-            engine.close()
-        return Verdict(
-            accepted=not missed,
-            reference_digest=given.digest,
-            frames=len(frames),
-            frames_digest=frames.digest(),
-            frames_from=frames.origin,
-            figures=figures,
-            missed=missed,
-        )
+        """Ask the gate; the reference answered once for all trials."""
+        with closing(open_engine(model)) as engine:
+            return judge_engine(engine, self._reference.model, self._wanted, self._held_out)
 
     def _rank(self, calibrator: str) -> dict[str, float]:
         frames = _spread(self._frames, RANK_FRAMES)

@@ -45,11 +45,18 @@ class FrameSet:
         )
 
     def lines(self) -> list[str]:
-        """Return one line per frame: sha256 of the input, label, group, name; tab-separated."""
+        """Return one line per frame: sha256 of the input, label, group, name; tab-separated.
+
+        What cannot be printed, such as a tab in a name, is escaped.
+        """
         digests = [hashlib.sha256(frame.tobytes()).hexdigest() for frame in self.inputs]
         rows = zip(digests, self.labels, self.groups, self.names, strict=True)
-        return ["\t".join(map(str, row)) for row in rows]
+        return ["\t".join(_printable(str(cell)) for cell in row) for row in rows]
 
     def digest(self) -> str:
         """Return the sha256 of `lines`."""
         return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from calib.frames import FrameSet
 from engines.preprocess import to_model_input
 from engines.spec import ModelSpec
-from stream.errors import SourceError, UsageError
+from stream import console
+from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame
 from stream.sources.discover import PHANTOM, STILL_SUFFIXES, find_clips, natural_key
 from stream.sources.nursery import Nursery
 from stream.sources.open import open_source
 
 MOST_FRAMES = 1024
-LEAST_PER_CLIP = 8
+LEAST_PER_CLIP = 4
 PEOPLE = ("patient", "person", "subject")
 CLIPS = ("source", "clip", "group")
+PERSON = "person "
 
 _LAST_NUMBER = re.compile(r"[-_. ]?(frame)?[-_. ]?\d+$", re.IGNORECASE)
 
@@ -50,13 +52,20 @@ class Item:
     @property
     def is_still(self) -> bool:
         """Whether it is one picture."""
-        return Path(self.uri).suffix.lower() in STILL_SUFFIXES
+        return _is_still(self.uri)
+
+    @property
+    def person(self) -> bool:
+        """Whether the group is a person."""
+        return self.group.startswith(PERSON)
 
 
 def gather_frames(
     paths: Sequence[str], spec: ModelSpec, on_item: Callable[[int], None] = lambda _: None
 ) -> FrameSet:
-    """Read frames, at most about 1024, evenly from what is given.
+    """Read frames, evenly from what is given: at most 1024 of clips and 1024 stills.
+
+    A file given twice counts once, and one that cannot be read is left out with a warning.
 
     Parameters
     ----------
@@ -70,27 +79,38 @@ def gather_frames(
     UsageError
         C01 for an unusable table, C03 for files that it names and that are absent.
     SourceError
-        If an input cannot be read.
+        V21 for a path that does not exist; else if no input can be read.
     """
-    items = [item for path in paths for item in find_items(path, spec)]
-    stills = [item for item in items if item.is_still]
+    items = _once([item for path in paths for item in find_items(path, spec)])
+    stills = _thin([item for item in items if item.is_still], MOST_FRAMES)
     clips = [item for item in items if not item.is_still]
-    read = sorted({*clips, *_thin(stills, MOST_FRAMES)}, key=items.index)
-    share = max(LEAST_PER_CLIP, MOST_FRAMES // max(len(clips), 1))
+    clips = _thin(clips, max(MOST_FRAMES // LEAST_PER_CLIP, 1))
+    chosen = {*clips, *stills}
+    read = [item for item in items if item in chosen]
+    share = MOST_FRAMES // max(len(clips), 1)
     found: list[tuple[Item, int, float, NDArray[np.uint8]]] = []
+    unread: list[StreamError] = []
     with Nursery() as nursery:
         for item in read:
-            found += [(item, *rest) for rest in _read_item(item, spec, share, nursery)]
+            try:
+                found += [(item, *rest) for rest in _read_item(item, spec, share, nursery)]
+            except StreamError as error:
+                unread.append(error)
             on_item(len(read))
     if not found:
-        raise SourceError(paths[0], "no usable frame", "give clips or stills", fault="V04")
+        nothing = SourceError(paths[0], "no usable frame", "give clips or stills", fault="V04")
+        raise unread[0] if unread else nothing
+    for reason in unread:
+        console.warn(f"left out: {reason}")
+    missing = f", {len(unread)} of them unreadable," if unread else ""
+    read_from = f"{len(read)} clips and stills{missing} from {', '.join(paths)}"
     return FrameSet(
         inputs=np.stack([picture for *_, picture in found]),
         names=tuple(i.name if i.is_still else f"{i.name}#{n}" for i, n, _, _ in found),
         groups=tuple(item.group for item, *_ in found),
         times_s=np.array([time_s for _, _, time_s, _ in found], np.float64),
         labels=np.array([item.label for item, *_ in found], np.int64),
-        origin=f"{len(found)} frames of {len(read)} clips and stills from {', '.join(paths)}",
+        origin=f"{len(found)} frames of {read_from}",
     )
 
 
@@ -98,13 +118,14 @@ def find_items(path: str, spec: ModelSpec) -> list[Item]:
     """Return the clips and stills that a path, folder, table or address stands for."""
     if Path(path).suffix.lower() == ".csv":
         return list(_read_table(Path(path), spec))
+    if not path.startswith(PHANTOM) and not os.path.lexists(path):
+        raise SourceError(PurePath(path).name, "no such file or folder", fault="V21")
     items = []
     for uri in find_clips([path]):
         folder = not uri.startswith(PHANTOM) and Path(uri).is_dir()
         for file in _stills_in(uri) if folder else [uri]:
-            name = os.path.relpath(file, path) if Path(path).is_dir() else PurePath(file).name
-            group = _clip_of_still(name) if folder else name
-            items.append(Item(file, name, group, _label_of_folder(file, spec)))
+            name = _name_below(file, path)
+            items.append(Item(file, name, _clip_of(name), _label_of_folder(file, path, spec)))
     return items
 
 
@@ -126,9 +147,9 @@ def _read_table(path: Path, spec: ModelSpec) -> Iterator[Item]:
         if not file.is_file():
             problem = f"line {reader.line_num}: no file {cells['file']!r}"
             raise UsageError(path.name, problem, "paths are relative to the table", fault="C03")
-        people = [f"person {cells[key]}" for key in PEOPLE if cells.get(key)]
+        people = [f"{PERSON}{cells[key]}" for key in PEOPLE if cells.get(key)]
         clips = [cells[key] for key in CLIPS if cells.get(key)]
-        group = next(iter(people + clips), _clip_of_still(cells["file"]))
+        group = next(iter(people + clips), _clip_of(cells["file"]))
         label = _index(cells.get("label", ""), spec)
         yield Item(str(file), cells["file"], group, label)
 
@@ -138,12 +159,37 @@ def _index(label: str, spec: ModelSpec) -> int:
     return names.index(label.casefold()) if label.casefold() in names else -1
 
 
-def _label_of_folder(file: str, spec: ModelSpec) -> int:
-    """Return the class that the nearest folder above is named after, or -1."""
+def _name_below(file: str, given: str) -> str:
+    """Return a file's name relative to the folder given; a still given alone keeps its folder's."""
+    if Path(given).is_dir():
+        return os.path.relpath(file, given)
+    name = PurePath(file).name
+    return f"{_folder_of(file).name}/{name}" if _is_still(name) else name
+
+
+def _label_of_folder(file: str, given: str, spec: ModelSpec) -> int:
+    """Return the class that the nearest folder is named after, none above the one given; or -1."""
     if file.startswith(PHANTOM):
         return -1
-    found = [_index(part, spec) for part in reversed(Path(file).resolve().parent.parts)]
+    below = len(Path(os.path.relpath(file, given)).parts) if Path(given).is_dir() else 1
+    found = [_index(part, spec) for part in reversed(_folder_of(file).parts[-below:])]
     return next((label for label in found if label >= 0), -1)
+
+
+def _folder_of(file: str) -> Path:
+    """Return the folder that a file lies in; links are not followed, since a link lies there."""
+    return Path(file).absolute().parent
+
+
+def _once(items: Sequence[Item]) -> list[Item]:
+    """Return each file once: with its person where a table names one, else with its label."""
+    best: dict[str, Item] = {}
+    for item in items:
+        place = item.uri if item.uri.startswith(PHANTOM) else os.path.realpath(item.uri)
+        known = best.setdefault(place, item)
+        if (item.person, item.label >= 0) > (known.person, known.label >= 0):
+            best[place] = item
+    return list(best.values())
 
 
 def _stills_in(folder: str) -> list[str]:
@@ -151,8 +197,14 @@ def _stills_in(folder: str) -> list[str]:
     return [str(Path(folder) / n) for n in names if Path(n).suffix.lower() in STILL_SUFFIXES]
 
 
-def _clip_of_still(name: str) -> str:
+def _is_still(name: str) -> bool:
+    return PurePath(name).suffix.lower() in STILL_SUFFIXES
+
+
+def _clip_of(name: str) -> str:
     """Return a still's name without its last number: stills of one clip differ in that alone."""
+    if not _is_still(name):
+        return name
     return _LAST_NUMBER.sub("", str(PurePath(name).with_suffix("")))
 
 

@@ -31,7 +31,7 @@ def held_out_frames(model: Model, path: Path, places: Sequence[str] = ()) -> Fra
     """Return frames of clips, or of phantom clips where none are given, for judging an engine.
 
     Left out is every group (person, else clip) of which a frame calibrated the model, known by its
-    name or by the digest of the frame.
+    name, below whatever folder, or by the digest of a frame that is not all of one colour.
 
     Parameters
     ----------
@@ -47,11 +47,13 @@ def held_out_frames(model: Model, path: Path, places: Sequence[str] = ()) -> Fra
     """
     lines = _calibration_lines(model, path)
     frames = _read(places, model.spec) if places else phantom_frames(model.spec)
-    cells = [line.split("\t") for line in lines]
-    digests, groups = {cell[0] for cell in cells}, {cell[2] for cell in cells}
-    pairs = list(zip(frames.groups, frames.lines(), strict=True))
-    groups |= {group for group, line in pairs if line.split("\t")[0] in digests}
-    fresh = [place for place, group in enumerate(frames.groups) if group not in groups]
+    digests, names = _columns(lines)
+    seen, groups = _columns(frames.lines())
+    drawn = (frames.inputs != frames.inputs[:, :1, :1]).any(axis=(1, 2, 3))
+    used = {group for group in groups if any(_is_same(group, name) for name in names)}
+    known = set(digests)
+    used |= {groups[place] for place in np.flatnonzero(drawn) if seen[place] in known}
+    fresh = [place for place, group in enumerate(groups) if group not in used]
     if not fresh:
         problem = f"all {len(frames)} frames are of groups that calibrated it"
         raise EngineError(path.name, problem, "give other clips with --frames")
@@ -92,6 +94,18 @@ def phantom_frames(spec: ModelSpec) -> FrameSet:
     )
 
 
+def _columns(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return digest and group of each line of `FrameSet.lines`."""
+    cells = [line.split("\t") for line in lines]
+    return [cell[0] for cell in cells], [cell[2] for cell in cells]
+
+
+def _is_same(group: str, other: str) -> bool:
+    """Whether two names may be those of one group, seen from folders of which one is higher."""
+    short, long = sorted((group, other), key=len)
+    return short == long or (short != "" and long.endswith(f"/{short}"))
+
+
 def _read(places: Sequence[str], spec: ModelSpec) -> FrameSet:
     with console.progress("held-out frames") as tick:
         return gather_frames(places, spec, tick)
@@ -105,7 +119,7 @@ def _calibration_lines(model: Model, path: Path) -> list[str]:
     calibration = msgspec.json.decode(notes[CALIBRATION_KEY], type=Calibration)
     place = frames_list(path)
     try:
-        lines = place.read_text().splitlines()
+        lines = place.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         problem = f"cannot be read: {error.strerror}; without it nobody knows what is held out"
         raise EngineError(place.name, problem, f"put it beside {path.name}") from error

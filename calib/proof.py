@@ -6,8 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from calib.agreement import gate
 from calib.held_out import held_out_frames
+from calib.limits import is_complete, judge
 from engines.base import Engine
 from engines.build import Say, attach_verdict, build_engine, measure_speed
 from engines.cache import Cache, Entry
@@ -60,7 +63,8 @@ class Proof:
 def prove_engine(candidate: Candidate, cache: Cache, say: Say) -> Proof:
     """Compile an engine or find it in the cache, judge and time it, and store the verdict.
 
-    A stored verdict stands when no other frames are given.
+    A stored verdict stands when no other frames are given. Its figures are held against the limits
+    of today, and it is written again where these say otherwise than those it was made with.
 
     Raises
     ------
@@ -71,7 +75,10 @@ def prove_engine(candidate: Candidate, cache: Cache, say: Say) -> Proof:
     built = build_engine(candidate.model, candidate.backend, candidate.options, cache, say)
     with closing(built.engine):
         stands = _is_judged(built.entry.sidecar, candidate)
-        entry = built.entry if stands else _judge(built.engine, built.entry, candidate, say)
+        if stands:
+            entry = _judge_again(built.entry, say)
+        else:
+            entry = _judge(built.engine, built.entry, candidate, say)
     return Proof(entry, built.cached, stands)
 
 
@@ -108,8 +115,21 @@ def _is_judged(sidecar: Sidecar, candidate: Candidate) -> bool:
     return (
         verdict is not None
         and verdict.reference_digest == candidate.reference.digest
+        and is_complete(verdict.figures)
         and not candidate.frames
     )
+
+
+def _judge_again(entry: Entry, say: Say) -> Entry:
+    """Hold the stored figures against the limits of today."""
+    verdict = entry.sidecar.verdict
+    assert verdict is not None
+    missed = judge(verdict.figures)
+    if missed == verdict.missed and verdict.accepted == (not missed):
+        return entry
+    say("the limits are others than those it was judged by: its figures are judged again")
+    changed = msgspec.structs.replace(verdict, accepted=not missed, missed=missed)
+    return attach_verdict(entry, changed, entry.sidecar.speed)
 
 
 def _judge(engine: Engine, entry: Entry, candidate: Candidate, say: Say) -> Entry:

@@ -23,6 +23,9 @@ from engines.graph_index import index_graph, parse_graph
 from engines.load import Model
 from engines.spec import METADATA_KEY, ModelSpec, encode_spec
 
+OF_TEMPERATURE = "calibration_error"
+"""The one of a model's metrics that another temperature makes untrue."""
+
 
 class Refit(msgspec.Struct, frozen=True):
     """What was fitted, on how many frames.
@@ -70,8 +73,10 @@ def refit(engine: Engine, frames: FrameSet) -> tuple[Model, Refit]:
     probs, old = soften(logits, temperature), soften(logits, spec.temperature)
     threshold = choose_threshold(probs[:, spec.positive_index], positive)
     where = f"{len(known)} frames given to `stream calibrate --temperature`"
+    metrics = {name: value for name, value in spec.metrics.items() if name != OF_TEMPERATURE}
     changed = msgspec.structs.replace(
         spec,
+        metrics=metrics,
         temperature=temperature,
         threshold=threshold,
         threshold_rule=THRESHOLD_RULE.format(where=where),

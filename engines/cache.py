@@ -7,6 +7,7 @@ whoever can write as this user can also write a consistent entry.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -65,11 +66,13 @@ def open_cache(folder: Path | None = None) -> Cache:
     Raises
     ------
     EngineError
-        With fault M06 if the folder is another user's, or others can write it.
+        With fault M06 if the folder is another user's, or others can write it; or if it cannot
+        be used as a folder.
     """
     cache = Cache(folder or Path.home() / ".cache" / "sonostream" / "engines")
-    if cache.folder.exists():
-        _check_owner(cache.folder)
+    with _usable(cache.folder):
+        if cache.folder.exists():
+            _check_owner(cache.folder)
     return cache
 
 
@@ -104,8 +107,15 @@ def list_entries(cache: Cache) -> Iterator[Entry | EngineError]:
     """Yield the entries in the order of their names, only their sidecars read.
 
     An entry whose sidecar is unusable is yielded as the error that says so.
+
+    Raises
+    ------
+    EngineError
+        If the cache cannot be read.
     """
-    for place in sorted(cache.folder.iterdir()) if cache.folder.exists() else ():
+    with _usable(cache.folder):
+        places = sorted(cache.folder.iterdir()) if cache.folder.exists() else []
+    for place in places:
         if place.name.startswith("."):
             continue
         try:
@@ -173,8 +183,19 @@ def write_sidecar(entry: Entry, sidecar: Sidecar) -> Entry:
     return Entry(entry.place, sidecar)
 
 
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"the cache cannot be used: {error.strerror}"
+        raise EngineError(str(folder), problem, "give another folder with --cache") from error
+
+
 def _check_owner(folder: Path) -> None:
     status = folder.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if status.st_uid != os.geteuid():
         problem = f"belongs to user {status.st_uid}"
         raise EngineError(str(folder), problem, "remove it, or give another folder", fault="M06")

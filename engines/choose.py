@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from engines.base import Engine
+from engines.base import Engine, check_precision
 from engines.build import Say, build_engine, open_contents, options_of
 from engines.cache import MODEL, Cache, Entry, list_entries, read_entry
 from engines.cpu import count_cores
@@ -19,6 +19,7 @@ from engines.sidecar import Sidecar
 
 REFERENCE = "onnxruntime"
 DEFAULTS = ("openvino", "onnxruntime")
+NO_FASTER = "no faster accepted engine can be used here"
 Standing = Literal["accepted", "default", "forced"]
 
 
@@ -85,7 +86,8 @@ def choose_engine(model: Model, cache: Cache, want: Wanted, say: Say) -> Chosen:
     if default:
         return _open_default(model, default, say)
     if want.force:
-        return _open_forced(model, cache, want, entries, say)
+        others = [entry for entry in entries if not _is_accepted(entry)]
+        return _open_forced(model, cache, want, others, say)
     raise _refusal(model, want, names, entries)
 
 
@@ -180,7 +182,7 @@ def _open_default(model: Model, names: tuple[str, ...], say: Say) -> Chosen:
     probe = make_probe(reference, frames)
     for name in names:
         if name == REFERENCE:
-            reason = f"{name} fp32, the reference itself; no faster engine is accepted here"
+            reason = f"{name} fp32, the reference itself; {NO_FASTER}"
             return Chosen(reference, probe, "default", reason, None)
         try:
             engine = open_engine(model, name)
@@ -196,7 +198,7 @@ def _open_default(model: Model, names: tuple[str, ...], say: Say) -> Chosen:
         reference.close()
         reason = (
             f"{name} fp32, within {difference:.1g} of ONNX Runtime on {len(frames)} probe frames; "
-            "no faster engine is accepted here"
+            f"{NO_FASTER}"
         )
         return Chosen(engine, probe, "default", reason, None)
     reference.close()
@@ -242,6 +244,10 @@ def _refusal(
     precision = want.precision or model.spec.precision
     command = f"stream compile {model.name} --engine {name} --precision {precision}"
     if not entries:
+        try:  # a command that will be refused is no remedy
+            check_precision(model, replace(DEFAULT, precision=precision), name, (precision,))
+        except EngineError as error:
+            return error
         problem = f"the gate has accepted no engine of {model.name} here"
         return EngineError(_subject(want), problem, f"compile it first: {command}", fault=fault)
     best = _fastest_first(entries)[0]

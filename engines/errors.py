@@ -39,6 +39,15 @@ def _rebuild(
     return kind(subject, problem, remedy, fault=fault)
 
 
+def runtime_fault(error: Exception) -> str:
+    """Tell a full memory (F05) and a device that fails (F06) by a runtime's words; else empty."""
+    text = str(error).lower().replace("_", " ")
+    no_room = ("out of memory", "allocate memory", "bad alloc")
+    if isinstance(error, MemoryError) or any(words in text for words in no_room):
+        return "F05"
+    return "F06" if any(words in text for words in ("cuda", "cudnn", "cublas")) else ""
+
+
 class EngineError(SonostreamError):
     """A model or engine was refused or failed."""
 

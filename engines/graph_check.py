@@ -134,6 +134,8 @@ def _check_types(node: onnx.NodeProto, index: GraphIndex) -> Findings:
         if kind is None or kind in taken or (kind == Type.INT8 and _is_quantized(node, name)):
             continue
         if kind == Type.UINT8 and node.op_type == "Cast" and name not in index.producers:
+            if attribute(node, "to", 0) not in (Type.FLOAT, Type.FLOAT16):
+                yield f"{name!r} is uint8, which becomes float or float16 only"
             continue
         yield f"{name!r} is {Type.DataType.Name(kind).lower()}"
     floats = {Type.FLOAT, Type.FLOAT16, Type.BFLOAT16}

@@ -35,7 +35,7 @@ from engines.base import (
     check_precision,
 )
 from engines.cpu import count_cores, name_cpu
-from engines.errors import EngineError
+from engines.errors import EngineError, runtime_fault
 from engines.load import Model
 from engines.options import EngineOptions
 
@@ -49,6 +49,8 @@ FAILURES = (
     InvalidProtobuf,
     NotImplementedByRuntime,
     RuntimeException,
+    MemoryError,
+    RuntimeError,  # of its arrays, which are made without a session
 )
 
 
@@ -195,17 +197,9 @@ class FuturePending:
             output = self.future.result()
         except FAILURES as error:
             problem = f"ONNX Runtime failed: {error}"
-            raise EngineError(self.model.name, problem, fault=_fault(str(error))) from error
+            raise EngineError(self.model.name, problem, fault=runtime_fault(error)) from error
         output.check(self.model.spec)
         return output
-
-
-def _fault(text: str) -> str:
-    """Tell a full memory (F05) and a device that fails (F06) by ONNX Runtime's words."""
-    text = text.lower().replace("_", " ")
-    if any(words in text for words in ("out of memory", "allocate memory", "bad alloc")):
-        return "F05"
-    return "F06" if any(words in text for words in ("cuda", "cudnn", "cublas")) else ""
 
 
 def _cores(options: EngineOptions) -> int:
@@ -231,6 +225,6 @@ def open_graph(data: bytes) -> Callable[[Mapping[str, Any]], dict[str, NDArray[n
             return dict(zip(names, session.run(names, dict(feeds)), strict=True))
         except FAILURES as error:
             problem = f"ONNX Runtime failed: {error}"
-            raise EngineError("graph", problem, fault=_fault(str(error))) from error
+            raise EngineError("graph", problem, fault=runtime_fault(error)) from error
 
     return run

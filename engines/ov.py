@@ -21,7 +21,7 @@ from engines.base import (
     pad_frames,
 )
 from engines.cpu import count_cores, name_cpu
-from engines.errors import EngineError
+from engines.errors import EngineError, runtime_fault
 from engines.load import Model
 from engines.options import EngineOptions, Precision
 
@@ -31,6 +31,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino as ov  # noqa: E402
 
 NAME = "openvino"
+FAILURES = (MemoryError, RuntimeError)
 
 
 def identify(options: EngineOptions) -> Identity:
@@ -122,11 +123,10 @@ class OpenVinoEngine:
         check_input(frames, self._model.spec, self.max_batch)
         if not self._idle:
             self._busy[0].wait()
-        request = self._idle.pop()
         padded = pad_frames(frames, self._options.batch.least)
-        pending = _Pending(self, request, padded, len(frames))
+        pending = _Pending(self, self._idle.pop(), padded, len(frames))
         self._busy.append(pending)
-        request.start_async({"frames": padded}, share_inputs=True)
+        pending.start()
         return pending
 
     def close(self) -> None:
@@ -150,6 +150,13 @@ class _Pending:
     output: EngineOutput | None = None
     error: EngineError | None = None
 
+    def start(self) -> None:
+        """Start the run; a failure is told by `result`."""
+        try:
+            self.request.start_async({"frames": self.frames}, share_inputs=True)
+        except FAILURES as error:
+            self._fail(error)
+
     def result(self) -> EngineOutput:
         """Wait for the answer and return it, checked."""
         self.wait()
@@ -167,8 +174,14 @@ class _Pending:
             self.request.wait()
             arrays = (self.request.get_tensor(n).data[: self.count].copy() for n in OUTPUTS)
             self.output = EngineOutput(*arrays)
-        except RuntimeError as error:
-            self.error = EngineError(self.engine.model.name, f"OpenVINO failed: {error}")
+        except FAILURES as error:
+            self._fail(error)
+        else:
+            self.engine._release(self, self.request)
+
+    def _fail(self, error: Exception) -> None:
+        problem = f"OpenVINO failed: {error or 'out of memory'}"
+        self.error = EngineError(self.engine.model.name, problem, fault=runtime_fault(error))
         self.engine._release(self, self.request)
 
 

@@ -52,7 +52,7 @@ class Probe:
             problem = f"known-answer probe: map {output.cam.shape}, expected {self.cam.shape}"
             raise EngineError(str(engine.info), problem, fault="F07")
         probs, cam = self.differences(output)
-        if probs > PROBS_LIMIT or cam > CAM_LIMIT:
+        if not (probs <= PROBS_LIMIT and cam <= CAM_LIMIT):  # NaN keeps no limit
             problem = (
                 f"known-answer probe: probabilities differ by {probs:.2g} (limit {PROBS_LIMIT}), "
                 f"the map by {cam:.2g} of its largest value (limit {CAM_LIMIT})"

@@ -77,8 +77,9 @@ class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Parameters
     ----------
     p50_ms, p99_ms : of one run at the best batch, nothing else under way
-    rate_hz : frames per second with `depth` runs under way
-    over_default : its rate over that of the FP32 default engine of this machine
+    rate_hz : frames per second at the best batch, with `depth` runs under way
+    over_default : its rate over that of the FP32 default engine of this machine, both at one
+        frame a run, as sessions run them
     """
 
     p50_ms: float

@@ -92,7 +92,7 @@ def _try(model: Model, precision: Precision, runs: int) -> Trial:
             _examine(model, options, runs, log, found)
         except EngineError as error:
             found |= {"error": str(error), "agrees": False}
-        except Exception as error:  # the report is for what nobody foresaw
+        except Exception as error:  # noqa: BLE001 - the report is for what nobody foresaw
             found |= {"error": f"{type(error).__name__}: {error}", "agrees": False}
             log += traceback.format_exception(error)
     return Trial(precision=precision, model=model.name, log=tuple(log[-LOG_LINES:]), **found)

@@ -97,7 +97,7 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
             recording.run(
                 analyser.run(itertools.chain([first], frames), job.config.every), on_frame
             )
-    return Result(folder, recording.manifest, bool(recording.withdrawn))
+    return Result(folder, recording.manifest, recording.withdrawn is not None)
 
 
 class _Recording:
@@ -107,7 +107,7 @@ class _Recording:
         self._uri, self._source, self._job, self._folder = uri, source, job, folder
         self._journal = Journal(folder / JOURNAL)
         self._recorder = Recorder(self._journal, job.engine.model.spec, job.config)
-        self.withdrawn = ""
+        self.withdrawn: Problem | None = None
         self._seal(False)
 
     def run(
@@ -115,10 +115,10 @@ class _Recording:
     ) -> None:
         """Record every answer; whatever happens, close the journal and say how far it came.
 
-        An engine that fails its known-answer probe ends the recording; what it said since the
-        last good one is withdrawn.
+        An engine that fails its known-answer probe, or whose device fails, ends the recording;
+        what it said since the last good probe is withdrawn.
         """
-        complete = False
+        complete = sealed = False
         try:
             for frame, prediction in answers:
                 self._recorder.add(frame, prediction)
@@ -126,15 +126,15 @@ class _Recording:
                 if not self._holds(last=False):
                     break
             complete = not self.withdrawn and self._holds(last=True)
+        except EngineError as error:
+            self._withdraw(error)
         finally:
             try:
                 with self._journal:
                     self._recorder.seal(self._job.explain)
-            except StorageError:
-                complete = False
-                raise
+                sealed = True
             finally:
-                self._seal(complete)
+                self._seal(complete and sealed)
 
     def _holds(self, *, last: bool) -> bool:
         """Ask for the known answers where that is due; take back what is in doubt."""
@@ -147,16 +147,20 @@ class _Recording:
             elif not watch.check_if_due():
                 return True
         except EngineError as error:
-            count = self._recorder.withdraw(str(error))
-            self.withdrawn = f"{error.problem}; {count} answers since the last good one withdrawn"
+            self._withdraw(error)
             return False
         self._recorder.confirm()
         return True
 
+    def _withdraw(self, error: EngineError) -> None:
+        count = self._recorder.withdraw(str(error))
+        text = f"{error.problem}; {count} answers since the last good probe withdrawn"
+        self.withdrawn = Problem(error.fault or "F07", text, True)
+
     def _seal(self, complete: bool) -> None:
         problems = [*self._source.problems, *_engine_problems(self._recorder.ledger.totals())]
         if self.withdrawn:
-            problems = [*self._source.problems, Problem("F07", self.withdrawn, True)]
+            problems = [*self._source.problems, self.withdrawn]
         self.manifest = _manifest(
             self._uri, self._source, self._job, self._recorder, complete, problems
         )

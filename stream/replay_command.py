@@ -127,6 +127,10 @@ def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
         last = outcomes[-1]
         if isinstance(last, StorageError) or (isinstance(last, Result) and last.withdrawn):
             break
+    left = clips[len(outcomes) :]
+    if left:
+        names = ", ".join(Path(clip).name for clip in left[:5])
+        console.warn(f"{len(left)} clips were not analysed: {names}{', ...' * (len(left) > 5)}")
     return outcomes
 
 
@@ -169,6 +173,7 @@ def _as_json(clip: str, outcome: Outcome) -> dict[str, object]:
         "clip": clip,
         "exit_code": outcome.exit_code,
         "session": str(outcome.folder),
+        "engine": msgspec.to_builtins(manifest.model.engine),
         "verdict": msgspec.to_builtins(manifest.verdict),
         "ledger": manifest.ledger,
         "problems": manifest.problems,

@@ -11,17 +11,24 @@ import msgspec
 from engines.cache import open_cache
 from engines.choose import Chosen, Wanted, choose_engine
 from engines.load import Model, load_model
+from stream import console
 from stream.explain import open_explainer
 from stream.job import Job, model_used
 from stream.replay import replay_clip
 from stream.session.journal import count_rows, first_difference
 from stream.session.ledger import balances
-from stream.session.manifest import JOURNAL, MANIFEST, Manifest, file_digests, read_manifest
+from stream.session.manifest import (
+    JOURNAL,
+    MANIFEST,
+    Manifest,
+    ModelUsed,
+    file_digests,
+    read_manifest,
+)
 from stream.sources.nursery import Nursery
 
 UNCOMPARED = frozenset({"created", "files"})
-WHY = {"model.engine.reason": "", "model.engine.standing": "", "model.engine.missed": ""}
-"""Words about the choice; a rejected engine that was not forced does not open at all."""
+INTERRUPTED = "it was interrupted, its journal ends early and it has no report"
 
 
 def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
@@ -42,7 +49,7 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
     """
     manifest = read_manifest(folder)
     if not manifest.complete:
-        return ["the session was interrupted: its journal ends early and it has no report"]
+        return [f"the session is not complete: {'; '.join(manifest.problems) or INTERRUPTED}"]
     if not manifest.files:
         return ["the session was never sealed: its report was not finished"]
     findings = _changed_files(folder, manifest)
@@ -60,7 +67,7 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
         try:
             job = Job(
                 chosen.engine,
-                model_used(chosen, model, Path(manifest.model.path)),
+                _as_recorded(model_used(chosen, model, Path(manifest.model.path)), manifest),
                 manifest.config,
                 manifest.input.stream_index,
                 nursery,
@@ -77,7 +84,19 @@ def _choose_again(manifest: Manifest, model: Model, cache: Path | None) -> Chose
     used = manifest.model.engine
     forced = used.standing == "forced"
     wanted = Wanted(used.name, used.precision, force=forced, made_from=used.model_digest)
-    return choose_engine(model, open_cache(cache), wanted, lambda line: None)
+    return choose_engine(model, open_cache(cache), wanted, console.warn)
+
+
+def _as_recorded(used: ModelUsed, manifest: Manifest) -> ModelUsed:
+    """Say of the engine what was known of it then; compiling and judging since changes no result.
+
+    An engine that stands rejected now, and was not forced then, does not open at all.
+    """
+    then = manifest.model.engine
+    engine = msgspec.structs.replace(
+        used.engine, standing=then.standing, reason=then.reason, missed=then.missed
+    )
+    return msgspec.structs.replace(used, engine=engine)
 
 
 def _changed_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -104,7 +123,7 @@ def _compare(folder: Path, manifest: Manifest, again_folder: Path, again: Manife
 def _compare_manifests(ours: Manifest, again: Manifest) -> list[str]:
     """Name each field of a manifest that the second run gives otherwise, places aside."""
     left, right = (
-        {**_flatten(msgspec.to_builtins(one)), "input.uri": "", "model.path": "", **WHY}
+        {**_flatten(msgspec.to_builtins(one)), "input.uri": "", "model.path": ""}
         for one in (ours, again)
     )
     fields = [key for key in left | right if key.partition(".")[0] not in UNCOMPARED]

@@ -1,4 +1,4 @@
-"""Networks exported once for all tests that read graphs; weights are random but calm.
+"""Networks for tests/test_exported_models.py, exported once; weights are random but calm.
 
 In a random network many units sit at the corner of their activation, where float32 rounding alone
 decides the gradient. Batch normalisations that spread less, around 1, keep them off the corners.
@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 
 from engines.load import load_model
+from tests.graph_answers import draw_frames
 from tests.networks import HEADS, make_network
 from tests.tiny_model import SPEC
 from train.nets.cascade import Cascade
@@ -24,14 +24,6 @@ SPREAD = 0.4
 REGIONS = ("elbow", "wrist")
 SMALL = ("moments", "flatten single", "puj", "auto-pcos")
 LARGE = ("mobilenetv2_100", "mobilenetv3_large_100")
-SHIPPED = Path("engines/models/phantom-kidney.onnx")
-
-
-def draw_frames(count, side=PX):
-    """Return frames (N, side, side, 3) of random smooth blobs with speckle."""
-    rng = np.random.default_rng(0)
-    blobs = rng.integers(48, 208, (count, side // 8, side // 8, 3)).repeat(8, 1).repeat(8, 2)
-    return np.clip(blobs + rng.normal(0, 12, blobs.shape), 0, 255).astype(np.uint8)
 
 
 def make_cascade():
@@ -47,7 +39,7 @@ def make_calm(name):
             torch.nn.init.constant_(module.bias, 1.0)
         if hasattr(module, "conv_reduce"):  # of a squeeze-and-excitation block, before a ReLU
             torch.nn.init.constant_(module.conv_reduce.bias, 1.0)
-    settle_norms(network, torch.from_numpy(draw_frames(8)).permute(0, 3, 1, 2).float())
+    settle_norms(network, torch.from_numpy(draw_frames(8, PX)).permute(0, 3, 1, 2).float())
     return network
 
 

@@ -1,15 +1,43 @@
-"""Small graphs from `planes` in 0..1 to `cells`, each beside the torch function that it is."""
+"""Gradients by torch, and small graphs beside the torch functions that they are.
+
+The graphs go from `planes` in 0..1 to `cells`.
+"""
 
 import numpy as np
 import torch
 from onnx import helper
 from torch.nn import functional
 
+from engines import ort
+from engines.explain import explain_graph
+
 node = helper.make_node
 GROUPED = np.random.default_rng(1).normal(size=(6, 1, 3, 3)).astype(np.float32)
 MIXED = np.random.default_rng(2).normal(size=(4, 3, 3, 2)).astype(np.float32)
 NORM = np.array([[0.5, 2, 1], [0, 1, 2], [0.1, 0.2, 0.3], [1, 4, 0.25]], np.float32)
 SCALES = np.float32([1, 1, 2, 2])
+
+
+def explain(model, frames, seed, open_graph=ort.open_graph):
+    run = open_graph(explain_graph(model))
+    return run({"frames": frames, "seed": np.asarray(seed, np.float32)})
+
+
+def as_planes(frames):
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+
+
+def as_frames(planes):
+    return planes.detach().permute(0, 2, 3, 1).numpy()
+
+
+def relative(found, wanted):
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def gradient_of(network, frames, index=1):
+    planes = as_planes(frames).requires_grad_()
+    return as_frames(torch.autograd.grad(network(planes)[:, index].sum(), planes)[0])
 
 
 def conv(weights, **attributes):

@@ -85,3 +85,23 @@ def test_f08_an_unusable_answer_is_a_failed_frame_and_never_a_score(analyser, mo
     prediction = analyser.step(make_frame(0, image=noise(0)))
     assert prediction.state == "failed_infer" and prediction.probs is None
     assert "F08" in prediction.reason
+
+
+def refusing(fault):
+    def submit(frames):
+        raise EngineError("engine", "the device said no", fault=fault)
+
+    return submit
+
+
+def test_f05_a_run_that_cannot_start_is_a_failed_frame(analyser, monkeypatch):
+    monkeypatch.setattr(analyser.engine, "submit", refusing("F05"))
+    prediction = analyser.step(make_frame(0, image=noise(0)))
+    assert prediction.state == "failed_infer"
+    assert "error[F05] engine: the device said no" in prediction.reason
+
+
+def test_f06_a_device_that_failed_is_not_asked_again(analyser, monkeypatch):
+    monkeypatch.setattr(analyser.engine, "submit", refusing("F06"))
+    with pytest.raises(EngineError, match=r"\[F06\]"):
+        analyser.step(make_frame(0, image=noise(0)))

@@ -97,7 +97,7 @@ def test_the_calibrator_with_the_closest_answers_wins(tmp_path):
 
 def test_layers_stay_float_one_after_another_until_the_gate_passes(tmp_path, monkeypatch):
     verdicts = iter([("too far",), ("too far",), ()])
-    monkeypatch.setattr("calib.calibrate.judge", lambda figures, frames: next(verdicts))
+    monkeypatch.setattr("calib.agreement.judge", lambda figures: next(verdicts))
     frames = noise_frames(48)
     found, _ = search(save_conv(tmp_path), frames[:12], frames[12:], ["max"], max_float=3)
     assert [len(trial.float_layers) for trial in found.trials] == [0, 1, 2]
@@ -183,7 +183,8 @@ def test_unusable_arguments_are_named(tmp_path, changes):
 
 
 def test_refitted_temperature_is_in_graph_and_spec(tmp_path):
-    engine = open_engine(load_model(save_conv(tmp_path)))
+    metrics = {"frame_accuracy": 0.9, "calibration_error": 0.1}
+    engine = open_engine(load_model(save_conv(tmp_path, metrics=metrics)))
     inputs = noise_frames(60)
     before = run_frames(engine, inputs)
     rng = np.random.default_rng(0)
@@ -197,6 +198,7 @@ def test_refitted_temperature_is_in_graph_and_spec(tmp_path):
     assert np.abs(after.probs - raw / raw.sum(1, keepdims=True)).max() < 1e-5
     assert made.spec.temperature == fitted.temperature != fitted.old_temperature
     assert "60 frames" in made.spec.threshold_rule
+    assert made.spec.metrics == {"frame_accuracy": 0.9}  # the error was that of the old one
 
 
 def test_refitting_needs_labels_of_two_classes(tmp_path):

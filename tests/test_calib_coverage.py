@@ -1,5 +1,7 @@
 """Facts about which frames calibrate and which are held out."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -155,3 +157,10 @@ def test_the_list_says_digest_label_group_name_and_reason():
     assert len(cells[0]) == 64
     assert cells[1:4] == ["-1", chosen.frames.groups[0], chosen.frames.names[0]]
     assert cells[4] == chosen.reasons[0]
+
+
+def test_a_name_that_no_line_can_hold_is_written_escaped():
+    frames = make_frames([100])
+    odd = dataclasses.replace(frames, names=("a\tb\n\udcff.png",), groups=("\u2028",))
+    cells = odd.lines()[0].encode().decode().split("\t")
+    assert cells[2:] == [r"\u2028", r"a\tb\n\udcff.png"]

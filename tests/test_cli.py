@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
+from engines.errors import EngineError
 from stream.cli import main
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
@@ -149,6 +150,27 @@ def test_an_address_that_cannot_be_used_does_not_stop_the_other_clips(here, caps
     assert replay("phantom:kidny", "good.mp4", "--json") == 4
     rows = json.loads(capsys.readouterr().out)
     assert [row["exit_code"] for row in rows] == [2, 0]
+
+
+def test_json_names_the_engine_and_why_it_was_taken(here, capsys):
+    write_clip(here / "clip.mp4", 5)
+    assert replay("clip.mp4", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["engine"]["name"], row["engine"]["standing"]) == ("openvino", "default")
+    assert "of ONNX Runtime on 4 probe frames" in row["engine"]["reason"]
+
+
+def test_f07_clips_after_a_failed_engine_are_named_as_not_analysed(here, capsys, monkeypatch):
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        write_clip(here / name, 5)
+
+    def fail(watch):
+        raise EngineError("engine", "known-answer probe: wrong", fault="F07")
+
+    monkeypatch.setattr("engines.probe.Watch.check", fail)
+    assert replay("a.mp4", "b.mp4", "c.mp4") == 5
+    assert "2 clips were not analysed: b.mp4, c.mp4" in capsys.readouterr().err
+    assert not (here / "out/b").exists()
 
 
 def test_f08_a_model_that_never_answers_exits_5_and_says_so(here, capsys):

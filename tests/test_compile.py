@@ -1,5 +1,6 @@
 """Facts about `stream compile`: the verdict is stored, shown, and obeyed by the exit status."""
 
+import dataclasses
 import functools
 import json
 
@@ -11,6 +12,7 @@ import pytest
 
 from calib import held_out, proof
 from calib.held_out import frames_list, held_out_frames, phantom_frames
+from calib.limits import LIMITS, Limit
 from calib.proof import find_reference
 from calib.quantize import CALIBRATION_KEY, Calibration
 from engines.build import measure_speed
@@ -216,3 +218,46 @@ def test_openvino_is_accepted_for_the_bundled_model(tmp_path, compile_to, precis
     (row,) = rows(tmp_path, DEMO_MODEL)
     assert (row.state, row.precision) == ("accepted", precision)
     assert row.frames_from.startswith("8 generated phantom clips (kidney)")
+
+
+def test_groups_are_known_by_another_root_of_their_path(tmp_path, monkeypatch):
+    frames = make_colours(8, people=2)
+    first = dataclasses.replace(frames, groups=("x.mp4",) * 4 + ("y.mp4",) * 4)
+    path = save_calibrated(tmp_path, first.take(np.array([0])))
+    other = make_colours(8, seed=1)
+    again = dataclasses.replace(other, groups=("folder/x.mp4",) * 4 + ("folder/y.mp4",) * 4)
+    monkeypatch.setattr(held_out, "gather_frames", lambda *_: again)
+    assert set(held_out_frames(load_model(path), path, ["folder"]).groups) == {"folder/y.mp4"}
+
+
+def test_a_black_frame_that_calibrated_the_model_stands_for_no_group(tmp_path, monkeypatch):
+    frames = make_colours(8, people=4)
+    frames.inputs[:4] = 0  # one black frame of each person
+    path = save_calibrated(tmp_path, frames.take(np.array([0])))
+    monkeypatch.setattr(held_out, "gather_frames", lambda *_: frames)
+    left = held_out_frames(load_model(path), path, ["clips"])
+    assert set(left.groups) == {"person 1", "person 2", "person 3"}
+
+
+def test_a_stored_verdict_is_held_against_the_limits_of_today(
+    tmp_path, compile_to, colours, monkeypatch
+):
+    path = save_tiny(tmp_path)
+    assert compile_to(path)[0] == 0
+    with monkeypatch.context() as patch:
+        strict = (Limit("top1_agreement", "least", 1.5, "none can"),)
+        patch.setattr("calib.limits.LIMITS", (*LIMITS, *strict))
+        status, printed = compile_to(path)
+        assert (status, rows(tmp_path, path)[0].state) == (5, "rejected")
+        assert "judged again" in printed.err
+    assert compile_to(path)[0] == 0
+    assert rows(tmp_path, path)[0].state == "accepted"
+
+
+def test_a_limit_on_what_was_not_measured_compares_the_engine_again(
+    tmp_path, compile_to, colours, monkeypatch
+):
+    path = save_tiny(tmp_path)
+    compile_to(path)
+    monkeypatch.setattr("calib.limits.LIMITS", (*LIMITS, Limit("new", "least", 0, "new")))
+    assert json.loads(compile_to(path, "--json")[1].out)["judged_before"] is False

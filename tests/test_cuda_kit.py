@@ -14,7 +14,7 @@ FACTS = Path(__file__).parent / "cuda" / "driver_facts.py"
 def test_fake_driver(fact):
     kit.need("pycuda", "driver")
     done, outcomes = kit.run_facts(FACTS)
-    assert outcomes.get(fact) == {"PASSED"}, done.stdout + done.stderr
+    assert outcomes.get((FACTS.stem, fact)) == {"PASSED"}, done.stdout + done.stderr
 
 
 def test_the_process_over_the_fake_driver_ends_well():

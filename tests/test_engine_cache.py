@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -254,33 +253,6 @@ def test_writers_of_one_entry_do_not_disturb_each_other(stored, model, tmp_path)
     assert [place.name for place in cache.folder.iterdir()] == [key.name]
 
 
-def test_a_cache_is_made_when_first_written_and_for_this_user_alone(stored, model, tmp_path):
-    cache = open_cache(tmp_path / "new" / "cache")
-    assert list(list_entries(cache)) == []
-    assert read_entry(cache, stored[1].sidecar.key) is None
-    assert not cache.folder.exists()
-    write_entry(cache, stored[1].sidecar.key, model, b"engine", b"probe")
-    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
-
-
-def test_the_cache_of_this_user_is_below_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert open_cache().folder == tmp_path / ".cache" / "sonostream" / "engines"
-
-
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
-def test_m06_a_cache_that_others_can_write_is_refused(tmp_path, mode):
-    tmp_path.chmod(mode)
-    with pytest.raises(EngineError, match=r"\[M06\].*others can write it.*chmod 700"):
-        open_cache(tmp_path)
-
-
-def test_m06_the_cache_of_another_user_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
-    with pytest.raises(EngineError, match=r"\[M06\].*belongs to user"):
-        open_cache(tmp_path)
-
-
 def test_the_key_holds_the_threads_of_a_cpu_engine_and_none_of_a_gpu_engine(model, stored):
     identity = load_backend(NAME).identify(OPTIONS)
     options = EngineOptions(threads=3, version_compatible=True, workspace_mib=64)
@@ -297,3 +269,29 @@ def test_an_engine_is_measured_beside_the_default(model):
     default.close()
     assert 0 < speed.p50_ms <= speed.p99_ms
     assert min(speed.rate_hz, speed.over_default) > 0
+
+
+class Instant:
+    """An engine that answers at once and takes as long as its clock says, by batch."""
+
+    depth = 1
+
+    def __init__(self, model, clock, spent_ns):
+        self.model, self.clock, self.spent_ns = model, clock, spent_ns
+
+    def submit(self, frames):
+        self.clock[0] += self.spent_ns[len(frames)]
+        return self
+
+    def result(self):
+        return None
+
+
+def test_rate_over_the_default_is_that_of_single_frames_as_sessions_run_them(model, monkeypatch):
+    clock = [0]
+    for name in ("monotonic_ns", "perf_counter_ns"):
+        monkeypatch.setattr(f"time.{name}", lambda: clock[0])
+    padding = Instant(model, clock, {1: 80, 8: 80})  # a run of 8 costs the same however full
+    speed = measure_speed(padding, Instant(model, clock, {1: 20}), best=8, round_s=1e-6)
+    assert speed.rate_hz == pytest.approx(8 / 80e-9)
+    assert speed.over_default == pytest.approx(20 / 80)

@@ -10,7 +10,7 @@ from engines.cache import ENGINE, SIDECAR, open_cache, read_entry, write_entry
 from engines.choose import Wanted, choose_engine
 from engines.errors import EngineError
 from engines.load import load_model
-from engines.open import open_engine
+from engines.open import load_backend, open_engine
 from engines.options import Batch, EngineOptions
 from engines.sidecar import Speed, Verdict
 from tests.tiny_model import save_tiny
@@ -68,7 +68,7 @@ def pick(model, cache, **want):
 def test_without_accepted_engines_openvino_fp32_checked_against_the_reference(model, cache):
     got, reason, said = pick(model, cache)
     assert got == ("openvino", "fp32", 1, "default")
-    assert "of ONNX Runtime on 4 probe frames; no faster engine is accepted here" in reason
+    assert "of ONNX Runtime on 4 probe frames; no faster accepted engine can be used here" in reason
     assert said == []
     assert not cache.folder.exists()
 
@@ -138,6 +138,20 @@ def test_m06_a_damaged_sidecar_gets_a_line_and_the_default_is_taken(model, cache
     assert "error[M06]" in said[0]
 
 
+def test_f07_an_accepted_engine_that_answers_wrongly_gets_a_line_and_the_default_is_taken(
+    model, cache, tmp_path
+):
+    entry = store(cache, model, "onnxruntime", ORT)
+    hotter = load_model(save_tiny(tmp_path, temperature=3.0))
+    wrong = load_backend("onnxruntime").compile_engine(hotter, ORT, print)
+    probe = read_entry(cache, entry.sidecar.key).probe
+    swapped = write_entry(cache, entry.sidecar.key, model, wrong, probe)
+    attach_verdict(swapped, entry.sidecar.verdict, entry.sidecar.speed)
+    got, _, said = pick(model, cache)
+    assert got[3] == "default"
+    assert "was accepted but cannot be used: error[F07]" in said[0]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -178,6 +192,16 @@ def test_a_named_precision_that_was_never_compiled_is_refused_with_the_command(m
     assert "--precision bf16" in str(error.value)
 
 
+def test_int8_of_a_float_model_is_refused_with_calibrate_and_not_with_a_vain_command(model, cache):
+    with pytest.raises(EngineError, match=r"make an int8 model of it with `stream calibrate`"):
+        choose_engine(model, cache, Wanted(precision="int8"), print)
+
+
+def test_fp32_of_an_int8_model_is_refused_with_what_to_use_instead(small, cache):
+    with pytest.raises(EngineError, match=r"use int8, or the model that it was made from"):
+        choose_engine(small, cache, Wanted(precision="fp32"), print)
+
+
 def test_an_int8_model_without_accepted_engine_is_refused_with_the_command(small, cache):
     with pytest.raises(EngineError, match=r"compile it first: stream compile tiny.onnx") as error:
         choose_engine(small, cache, Wanted(), print)
@@ -202,6 +226,15 @@ def test_force_compiles_an_engine_that_the_gate_has_not_seen(small, cache):
     got, reason, _ = pick(small, cache, engine="openvino", force=True)
     assert got == ("openvino", "int8", 1, "forced")
     assert "forced although the gate has not seen it" in reason
+
+
+def test_m06_force_names_a_damaged_accepted_engine_once_and_compiles_it_again(small, cache):
+    entry = store(cache, small, "openvino", INT8)
+    (entry.place / ENGINE).write_bytes(b"damaged")
+    got, _, said = pick(small, cache, force=True)
+    assert got == ("openvino", "int8", 1, "forced")
+    assert len(said) == 2
+    assert "cannot be used" in said[0] and "compiling it again" in said[1]
 
 
 def test_force_does_not_replace_the_default_of_a_float_model(model, cache):

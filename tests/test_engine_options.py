@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engines import ort, ort_cuda, ov
-from engines.errors import EngineError
+from engines.errors import EngineError, runtime_fault
 from engines.load import load_model
 from engines.open import open_engine, try_out
 from engines.options import Batch, EngineOptions, parse_batch
@@ -140,7 +141,42 @@ def test_f40_without_a_driver_onnxruntime_on_cuda_is_refused(model, monkeypatch)
     ],
 )
 def test_f05_f06_a_full_memory_and_a_failing_device_are_told_apart(words, fault):
-    assert ort._fault(words) == fault
+    assert runtime_fault(RuntimeError(words)) == fault
+
+
+class Full:
+    """A request of OpenVINO or a session of ONNX Runtime that finds no memory."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def run(self, names, feeds):
+        raise self.error
+
+    def start_async(self, feeds, share_inputs):
+        raise self.error
+
+
+NO_ROOM = (MemoryError(), RuntimeError("Failed to allocate memory for requested buffer"))
+
+
+@pytest.mark.parametrize("error", NO_ROOM, ids=repr)
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_f05_a_full_memory_fails_the_frame_and_leaves_the_engine_usable(model, name, error):
+    engine = open_engine(model, name, EngineOptions(mode="latency"))
+    frame = np.zeros((1, 32, 32, 3), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "openvino":
+            patch.setattr(engine, "_idle", [Full(error)])
+            pending = engine.submit(frame)
+        else:
+            patch.setattr(engine, "_session", Full(error))
+            pending = engine.submit(frame)
+            pending.future.exception()
+        with pytest.raises(EngineError, match=r"\[F05\]"):
+            pending.result()
+    assert engine.submit(frame).result().probs.shape == (1, 2)
+    engine.close()
 
 
 def test_a_model_of_another_precision_is_refused_before_anything_is_compiled(int8_model):

@@ -1,24 +1,20 @@
-"""Facts about gradients written as ONNX: they are those of torch and captum."""
+"""Facts about gradients written as ONNX: they are those of torch."""
 
 import msgspec
 import numpy as np
-import onnx
 import pytest
 import torch
-from captum.attr import IntegratedGradients
 from onnx import helper, numpy_helper
 
 from engines import ort, ov
 from engines.errors import EngineError
 from engines.explain import GREY, Explainer, explain_graph, saliency_of
-from engines.graph_check import find_refusals
 from engines.load import Model, load_model
-from tests.exported import LARGE, PX, SHIPPED, SMALL, draw_frames, export_once
-from tests.gradient_cases import OPERATORS, pool
+from tests.gradient_cases import OPERATORS, explain, gradient_of, pool, relative
+from tests.graph_answers import SHIPPED, draw_frames
 from tests.tiny_model import BIAS, SIZE, SPEC, WEIGHT, build_tiny
 
 node = helper.make_node
-LIMIT = 1e-3
 OPEN = {"onnxruntime": ort.open_graph, "openvino": ov.open_graph}
 
 
@@ -39,28 +35,6 @@ def make_model(nodes, constants, channels):
     del proto.graph.node[:]
     proto.graph.node.extend([*kept[:place], *nodes, *square, *kept[place:]])
     return Model("tiny.onnx", proto.SerializeToString(), "", SPEC), weight
-
-
-def explain(model, frames, seed, engine="onnxruntime"):
-    run = OPEN[engine](explain_graph(model))
-    return run({"frames": frames, "seed": np.asarray(seed, np.float32)})
-
-
-def as_planes(frames):
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float()
-
-
-def as_frames(planes):
-    return planes.detach().permute(0, 2, 3, 1).numpy()
-
-
-def relative(found, wanted):
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
-
-
-def gradient_of(network, frames, index=1):
-    planes = as_planes(frames).requires_grad_()
-    return as_frames(torch.autograd.grad(network(planes)[:, index].sum(), planes)[0])
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -92,38 +66,6 @@ def test_of_the_hand_worked_model_each_pixel_has_its_weight():
     assert np.allclose(found["ig"][0, 5, 7], share * (255 - GREY), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*LARGE, *SMALL, "cascade"])
-def test_gradient_and_integrated_gradients_are_captums(name):
-    network, model = export_once(name)
-    frames = draw_frames(1)
-    found = explain(model, frames, [[0, 1]])
-    planes = as_planes(frames)
-    wanted = IntegratedGradients(network).attribute(
-        planes, torch.full_like(planes, GREY), target=1, n_steps=16, method="riemann_middle"
-    )
-    assert relative(found["gradient"], gradient_of(network, frames)) < LIMIT
-    assert relative(found["ig"], as_frames(wanted)) < LIMIT
-
-
-@pytest.mark.slow
-def test_densenet_follows_captum():
-    network, model = export_once("densenet121")
-    found = explain(model, draw_frames(1), [[0, 1]])["gradient"]
-    wanted = gradient_of(network, draw_frames(1))
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.999
-
-
-@pytest.mark.parametrize("name", ["mobilenetv3_large_100", "moments"])
-def test_integrated_gradients_sum_to_the_change_of_the_logit(name):
-    network, model = export_once(name)
-    frames = draw_frames(1)
-    with torch.no_grad():
-        baseline = network(torch.full((1, 3, PX, PX), GREY))[0, 1].item()
-    found = explain(model, frames, [[0, 1]])
-    change = found["logits"][0, 1] - baseline
-    assert abs(found["ig"].sum() - change) < 0.05 * abs(change)
-
-
 @pytest.mark.parametrize("engine", OPEN)
 def test_shipped_model_is_explained_by_each_runtime(engine):
     model = load_model(SHIPPED)
@@ -133,29 +75,6 @@ def test_shipped_model_is_explained_by_each_runtime(engine):
     found = explainer.explain(frames, model.spec.positive_index)
     assert np.allclose(found.logits, answer, atol=1e-4)
     assert np.isfinite(found.ig).all() and saliency_of(found.ig[0]).max() > 0
-
-
-def test_two_frames_are_explained_as_each_alone():
-    model = export_once("moments")[1]
-    frames = draw_frames(2)
-    together = explain(model, frames, [[0, 1]] * 2)
-    alone = Explainer(model, ort.open_graph).weigh(frames, np.float32([[0, 1]] * 2))
-    assert relative(together["ig"], alone.ig) < 1e-4
-
-
-def test_class_is_explained_against_the_others():
-    model = export_once("moments")[1]
-    explainer = Explainer(model, ort.open_graph, steps=2)
-    frames = draw_frames(1)
-    against = explainer.weigh(frames, np.float32([[-1, 1]])).gradient
-    assert np.array_equal(explainer.explain(frames, 1).gradient, against)
-
-
-@pytest.mark.parametrize("name", [*LARGE, "auto-pcos", "cascade"])
-def test_explain_graph_is_one_that_tensorrt_takes(name):
-    data = explain_graph(export_once(name)[1])
-    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
-    assert find_refusals(data) == ()
 
 
 def test_operator_without_a_rule_is_named():

@@ -72,6 +72,11 @@ def test_f07_a_map_of_another_size_is_an_error():
         PROBE.check(Answering(cam=CAM[..., :2]))
 
 
+def test_f07_an_answer_that_is_no_number_is_an_error():
+    with pytest.raises(EngineError, match=r"\[F07\]"):
+        PROBE.check(Answering(np.full_like(PROBS, np.nan)))
+
+
 def test_differences_within_the_limits_pass():
     near = Answering(PROBS + np.float32(0.9 * PROBS_LIMIT), CAM + np.float32(1.8 * CAM_LIMIT))
     assert PROBE.check(near) == pytest.approx(0.9 * PROBS_LIMIT, rel=1e-3)

@@ -103,6 +103,11 @@ def test_the_engine_uses_nothing_that_11_removed():
     assert used & REMOVED_IN_11 == set()
 
 
+def test_the_engine_looks_up_no_name_by_its_text():
+    names = (node for path in ENGINE for node in ast.walk(ast.parse(path.read_text())))
+    assert "getattr" not in {node.id for node in names if isinstance(node, ast.Name)}
+
+
 def test_11_has_really_removed_what_the_list_says():
     need("bindings-11.4", "libs-11.4")
     names = [f"BuilderFlag.{name}" for name in ("FP16", "BF16", "INT8", "WEIGHTLESS")]

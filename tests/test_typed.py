@@ -4,52 +4,29 @@ import hashlib
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from engines.errors import EngineError
-from engines.graph_check import find_refusals
 from engines.graph_index import index_graph, parse_graph
 from engines.graph_rewrite import clamp_scales, dequantize
 from engines.spec import METADATA_KEY, decode_spec
 from engines.typed import typed_graph
-from tests.exported import PX, SHIPPED, draw_frames, export_once
+from tests.graph_answers import SHIPPED, check_close, check_types, draw_frames, run_onnx
 from tests.tiny_model import build_tiny
 
-LOGIT_LIMIT, CAM_LIMIT = 5e-3, 0.999
-NAMES = ("shipped", "moments", "puj", "auto-pcos", "mobilenetv3_large_100")
+CONVOLUTIONS, DEPTHWISE = 57, 18  # of the shipped model; the last one makes the class map
 
 
-def read_model(name):
-    return SHIPPED.read_bytes() if name == "shipped" else export_once(name)[1].data
+@pytest.fixture(scope="module")
+def shipped():
+    return SHIPPED.read_bytes()
 
 
-def run_onnx(data, frames):
-    """Run without optimisations: in 1.31 one of them spoils biases beside float16 scales."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(data, options)
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
-
-
-def check_types(data):
-    """Run the full check of ONNX and strict inference; the outputs must be float32."""
-    model = parse_graph(data)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    assert {o.type.tensor_type.elem_type for o in model.graph.output} == {TensorProto.FLOAT}
-    assert find_refusals(data) == ()
-
-
-def check_close(data, reference, side, logit_limit=LOGIT_LIMIT, cam_limit=CAM_LIMIT):
-    frames = draw_frames(2, side)
-    found, wanted = run_onnx(data, frames), run_onnx(reference, frames)
-    gap = np.abs(found["logits"] - wanted["logits"]).max() / np.abs(wanted["logits"]).max()
-    assert gap < logit_limit
-    assert np.corrcoef(found["cam"].ravel(), wanted["cam"].ravel())[0, 1] > cam_limit
+@pytest.fixture(scope="module")
+def frames():
+    return draw_frames(2, 224)
 
 
 class Frames(CalibrationDataReader):
@@ -62,51 +39,45 @@ class Frames(CalibrationDataReader):
 
 
 @pytest.fixture(scope="module")
-def quantized(tmp_path_factory):
-    """A MobileNetV2 with Q/DQ at its convolutions, but for the class map."""
+def quantized(tmp_path_factory, shipped, frames):
+    """The shipped model with Q/DQ at its convolutions, but for the class map."""
     folder = tmp_path_factory.mktemp("quantized")
-    data = export_once("mobilenetv2_100")[1].data
-    (folder / "net.onnx").write_bytes(data)
     ends = {"logits", "cam"}
     quantize_static(
-        folder / "net.onnx",
+        SHIPPED,
         folder / "int8.onnx",
-        Frames(draw_frames(4)),
+        Frames(frames),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv"],
-        nodes_to_exclude=[n.name for n in parse_graph(data).graph.node if ends & set(n.output)],
+        nodes_to_exclude=[n.name for n in parse_graph(shipped).graph.node if ends & set(n.output)],
         extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
     )
     return (folder / "int8.onnx").read_bytes()
 
 
-def test_fp32_is_left_as_it_is():
-    data = read_model("moments")
-    assert typed_graph(data, "fp32") is data
+def test_fp32_is_left_as_it_is(shipped):
+    assert typed_graph(shipped, "fp32") is shipped
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_fp16_keeps_the_answers(name):
-    data = read_model(name)
-    half = typed_graph(data, "fp16")
+def test_fp16_keeps_the_answers(shipped, frames):
+    half = typed_graph(shipped, "fp16")
     check_types(half)
-    check_close(half, data, 224 if name == "shipped" else PX)
-    assert len(half) < 0.7 * len(data)
+    check_close(half, shipped, frames)
+    assert len(half) < 0.7 * len(shipped)
 
 
-def test_bf16_has_consistent_types():
-    check_types(typed_graph(read_model("moments"), "bf16"))
+def test_bf16_has_consistent_types(shipped):
+    check_types(typed_graph(shipped, "bf16"))
 
 
-def test_convolutions_compute_in_half_and_squares_in_single():
-    data = typed_graph(read_model("moments"), "fp16")
-    model = parse_graph(data)
+def test_convolutions_compute_in_half_and_squares_in_single(shipped):
+    model = parse_graph(typed_graph(shipped, "fp16"))
     index = index_graph(model)
     kinds = {n.op_type: index.types[n.output[0]] for n in model.graph.node if "cam" not in n.output}
-    assert kinds["Conv"] == kinds["MaxPool"] == TensorProto.FLOAT16
+    assert kinds["Conv"] == kinds["Resize"] == TensorProto.FLOAT16
     assert {kinds[op] for op in ("Pow", "Softmax", "Gemm", "Div")} == {TensorProto.FLOAT}
 
 
@@ -144,14 +115,11 @@ def test_int8_becomes_int8_and_fp16_with_depthwise_convolutions_in_fp16(quantize
             depthwise = index.shapes[node.input[1]][1] == 1
             assert (node.input[1] in index.constants) == depthwise
     stored = [t for t in model.graph.initializer if t.data_type == TensorProto.INT8 and t.dims]
-    assert (
-        sum(len(t.dims) == 4 for t in stored) == 52 - 17
-    )  # MobileNetV2 has 52, 17 of them depthwise
+    assert sum(len(t.dims) == 4 for t in stored) == CONVOLUTIONS - DEPTHWISE - 1
 
 
-def test_int8_keeps_the_answers_of_the_int8_model(quantized):
-    data = export_once("mobilenetv2_100")[1].data
-    check_close(typed_graph(quantized, "int8"), data, PX, 0.1, 0.98)
+def test_int8_keeps_the_answers_of_the_int8_model(quantized, frames):
+    check_close(typed_graph(quantized, "int8"), quantized, frames, 0.1, 0.98)
 
 
 def test_scales_that_half_cannot_hold_are_raised_and_their_weights_follow():
@@ -174,17 +142,17 @@ def test_scales_that_half_cannot_hold_are_raised_and_their_weights_follow():
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
-def test_metadata_names_the_precision_and_the_float32_model(precision, quantized):
-    data = quantized if precision == "int8" else read_model("moments")
+def test_metadata_names_the_precision_and_the_float32_model(precision, quantized, shipped):
+    data = quantized if precision == "int8" else shipped
     model = parse_graph(typed_graph(data, precision))
     spec = decode_spec({e.key: e.value for e in model.metadata_props}[METADATA_KEY])
     assert spec.precision == precision
     assert spec.reference_digest == hashlib.sha256(data).hexdigest()
 
 
-def test_int8_of_a_float_model_is_refused():
+def test_int8_of_a_float_model_is_refused(shipped):
     with pytest.raises(EngineError, match="make one with `stream calibrate`"):
-        typed_graph(read_model("moments"), "int8")
+        typed_graph(shipped, "int8")
 
 
 def test_fp16_of_an_int8_model_is_refused(quantized):

@@ -59,3 +59,19 @@ def test_f07_withdrawn_frames_stay_in_the_ledger(recorded):
 def test_f07_the_journal_says_when_and_why(recorded):
     events = rows(recorded[2], "SELECT seq, text FROM events WHERE kind = 'withdrawn'")
     assert events == [(7, "4 answers taken back: the probe failed")]
+
+
+def test_f07_no_event_says_that_a_withdrawn_frame_was_kept(recorded):
+    kept = rows(recorded[2], "SELECT seq FROM events WHERE kind = 'kept'")
+    assert {seq for (seq,) in kept} == {0, 1, 2, 3}
+    doubted = rows(recorded[2], "SELECT seq FROM events WHERE kind = 'kept, withdrawn'")
+    assert [seq for (seq,) in doubted] == [4, 5, 6, 7]
+
+
+def test_f07_the_mark_is_on_disk_before_key_frames_are_written(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        recorder = Recorder(journal, SPEC, AnalysisConfig())
+        recorder.add(make_frame(0), make_prediction(0, 0.9))
+        recorder.withdraw("the probe failed")
+        assert rows(path, "SELECT state FROM frames") == [("withdrawn",)]

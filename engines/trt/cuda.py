@@ -40,10 +40,19 @@ class CudaDevice:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Make the context current in this thread for a while; may be nested."""
+        """Make the context current in this thread for a while; may be nested.
+
+        Raises
+        ------
+        pycuda.driver.Error
+            Instead of what TensorRT says, where the reason is that the device has failed.
+        """
         self._context.push()
         try:
             yield
+        except EngineError:
+            cuda.Context.synchronize()  # fails, as every call does once the device has
+            raise
         finally:
             cuda.Context.pop()
 
@@ -73,7 +82,7 @@ def find_device() -> tuple[Any, str, str]:
     version = cuda.get_driver_version()
     name = f"{device.name()} (compute capability {major}.{minor})"
     if (major, minor) < OLDEST:
-        raise EngineError(name, "too old", "TensorRT needs a card of compute capability 7.5 or later")
+        raise EngineError(name, "too old", "TensorRT needs compute capability 7.5 or later")
     return device, name, f"CUDA {version // 1000}.{version % 1000 // 10}"
 
 

@@ -33,6 +33,13 @@ def _without_run(frame: Frame, answer: GateAnswer) -> _Started:
     return _Started(frame, answer, None, 0, 0)
 
 
+def _failed(error: EngineError) -> GateAnswer:
+    """Return the state of a frame that got no answer; a device that failed ends everything."""
+    if error.fault == "F06":
+        raise error
+    return GateAnswer("failed_infer", str(error))
+
+
 class Analyser:
     """Gate, preprocess and run one engine; holds nothing from one frame to the next.
 
@@ -47,13 +54,19 @@ class Analyser:
         self._gate = FeatureGate(self.spec.gate)
 
     def step(self, frame: Frame) -> Prediction:
-        """Analyse one frame and wait for the answer."""
+        """Analyse one frame and wait for the answer.
+
+        Raises
+        ------
+        EngineError
+            With fault F06 if the device failed: this process must not ask it again.
+        """
         return self._finish(self._start(frame))
 
     def run(self, frames: Iterable[Frame], every: int = 1) -> Iterator[tuple[Frame, Prediction]]:
         """Analyse each n-th frame in order, keeping the engine busy; answers are those of `step`.
 
-        The frames between come back too, in state "skipped".
+        The frames between come back too, in state "skipped". Errors are those of `step`.
         """
         under_way: deque[_Started] = deque()
         for frame in frames:
@@ -72,7 +85,12 @@ class Analyser:
         model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
         answer = check_pixels(self._picture_part(frame, model_input))
         submitted_ns = time.perf_counter_ns()
-        pending = self.engine.submit(model_input[None]) if answer.state == "ok" else None
+        pending = None
+        if answer.state == "ok":
+            try:
+                pending = self.engine.submit(model_input[None])
+            except EngineError as error:
+                answer = _failed(error)
         return _Started(frame, answer, pending, submitted_ns - began_ns, submitted_ns)
 
     def _picture_part(self, frame: Frame, model_input: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -86,7 +104,7 @@ class Analyser:
         try:
             output = started.pending.result()
         except EngineError as error:
-            return self._without_answer(started, GateAnswer("failed_infer", str(error)))
+            return self._without_answer(started, _failed(error))
         engine_ns = time.perf_counter_ns() - started.submitted_ns
         answer, distance = self._gate.check(output.features[0])
         return Prediction(

@@ -22,7 +22,7 @@ _STATES = {
     "uniform": "uniform picture",
     "not_ultrasound": "not an ultrasound image",
     "failed_infer": "model gave no answer",
-    "withdrawn": "answer withdrawn: the model failed its known-answer probe",
+    "withdrawn": "answer withdrawn: the engine failed its known-answer probe, or its device failed",
     "damaged": "damaged in the recording",
     "skipped": "left out by --every",
 }

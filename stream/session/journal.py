@@ -116,10 +116,18 @@ class Journal(Closing):
         self._insert("events (epoch, seq, kind, text)", [row])
 
     def withdraw(self, after: FrameId | None, reason: str) -> None:
-        """Mark the answers after a frame (all when None): their state says so, probs are gone."""
+        """Mark the answers after a frame (all when None): their state says so, probs are gone.
+
+        The events of frames that were kept since then are marked too. All is committed at once.
+        """
         self._flush()
         epoch, seq = (after.epoch, after.seq) if after else (-1, -1)
-        with _storage(self._path):
+        with _storage(self._path), self._db:
+            self._db.execute(
+                "UPDATE events SET kind = 'kept, withdrawn'"
+                " WHERE kind = 'kept' AND (epoch, seq) > (?, ?)",
+                (epoch, seq),
+            )
             self._db.execute(
                 "UPDATE frames SET state = 'withdrawn', reason = ?, probs = NULL, smoothed = NULL,"
                 " label = '', distance = NULL WHERE (epoch, seq) > (?, ?) AND probs IS NOT NULL",

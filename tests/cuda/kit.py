@@ -175,12 +175,15 @@ def fact_names(path: Path) -> list[str]:
 
 
 @cache
-def run_facts(path: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, set[str]]]:
-    """Run a test file whole in one process over the fake driver.
+def run_facts(
+    *paths: Path,
+) -> tuple[subprocess.CompletedProcess[str], dict[tuple[str, str], set[str]]]:
+    """Run test files whole, in this order, in one process over the fake driver.
 
     Returns
     -------
-    The ended process, and for each test function the outcomes of its cases: "PASSED" and so on
+    The ended process, and the outcomes ("PASSED" and so on) of each test function, by the name of
+    its file without the ending, and its own
     """
     call = [
         sys.executable,
@@ -190,12 +193,13 @@ def run_facts(path: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, s
         "no:cacheprovider",
         "-rA",
         "--tb=short",
-        str(path),
+        *map(str, paths),
     ]
     done = subprocess.run(
         call, env=kit_environment(), cwd=ROOT, capture_output=True, text=True, timeout=100
     )
-    outcomes: dict[str, set[str]] = {}
-    for outcome, name in re.findall(r"(?m)^(PASSED|FAILED|ERROR) .*::(\w+)", done.stdout):
-        outcomes.setdefault(name, set()).add(outcome)
+    outcomes: dict[tuple[str, str], set[str]] = {}
+    lines = re.findall(r"(?m)^(PASSED|FAILED|ERROR) .*/(\w+)\.py::(\w+)", done.stdout)
+    for outcome, file, name in lines:
+        outcomes.setdefault((file, name), set()).add(outcome)
     return done, outcomes

@@ -4,7 +4,7 @@ import pytest
 
 from engines.base import run_frames
 from engines.errors import EngineError
-from engines.trt import load_engine
+from engines.trt import compile_engine, load_engine
 from tests.cuda.kit import ILLEGAL_ADDRESS
 from tests.trt_standin.conftest import UP_TO_4, noise
 
@@ -44,6 +44,17 @@ def test_f06_a_device_that_fails_while_loading_is_told_so(model, plan, driver):
     driver.fail("pinned", ILLEGAL_ADDRESS, call=3)
     with pytest.raises(EngineError, match=r"\[F06\]"):
         load_engine(model, UP_TO_4, plan)
+
+
+def test_f06_a_device_that_fails_under_tensorrt_is_not_blamed_on_model_or_plan(model, plan, driver):
+    for act in (
+        lambda: compile_engine(model, UP_TO_4, lambda line: None),
+        lambda: load_engine(model, UP_TO_4, plan),
+    ):
+        driver.fail("alloc", ILLEGAL_ADDRESS, mode="sticky")
+        with pytest.raises(EngineError, match=r"\[F06\].*illegal"):
+            act()
+        driver.reset()
 
 
 def test_f06_after_a_device_error_nothing_more_is_tried(examine, driver):

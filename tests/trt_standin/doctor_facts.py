@@ -55,7 +55,7 @@ def test_a_surprise_is_in_the_report_and_the_rest_goes_on(monkeypatch, examine):
     code, report, _ = examine()
     assert code == EngineError.exit_code
     assert report.trials[0].error == "KeyError: 'Layers'"
-    assert "in surprise" in report.trials[0].log[-1]
+    assert "in surprise" in report.trials[0].log[-2]
     assert [trial.agrees for trial in report.trials] == [False, True]
 
 

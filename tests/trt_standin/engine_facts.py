@@ -1,14 +1,13 @@
 """What every engine promises, for the TensorRT path: PyCUDA and its code are the real ones."""
 
-import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import pycuda.driver as cuda
 import pytest
-from cuda.bindings import driver as bindings
-from tensorrt import IExecutionContext, _driver
+from tensorrt import IExecutionContext
 
 from engines.base import OUTPUTS, run_frames
 from engines.errors import EngineError
@@ -16,7 +15,6 @@ from engines.load import load_model
 from engines.open import DEMO_MODEL, open_engine
 from engines.options import EngineOptions, parse_batch
 from engines.trt import compile_engine, load_engine, slot
-from engines.trt.cuda import Mirror
 from tests.trt_standin.conftest import (
     UP_TO_4,
     noise,
@@ -122,6 +120,14 @@ def test_for_latency_one_run_is_in_flight(model, plan, reference):
     engine.close()
 
 
+def test_others_who_use_the_default_stream_do_not_wait_for_a_run(engine, driver):
+    pending = engine.submit(noise(1))
+    with engine._device.active():
+        cuda.memcpy_htod(cuda.mem_alloc(4), np.zeros(1, np.float32))
+    assert driver.stats().pending == 2 + len(OUTPUTS)
+    pending.result()
+
+
 def test_every_copy_is_from_or_to_pinned_memory(engine, driver):
     before = driver.stats().pageable_copies
     run_frames(engine, noise(9))
@@ -167,87 +173,6 @@ def test_an_engine_opened_in_one_thread_answers_in_another(engine, reference):
     require_equal(output, reference(noise(2)))
 
 
-def test_a_batch_size_is_recorded_when_it_comes_again_and_then_replayed(engine, driver, reference):
-    before = driver.stats().graph_launches
-    for seed in range(8):  # slots take turns: 2 plain runs, then 6 of two recordings
-        require_equal(engine.submit(noise(2, seed)).result(), reference(noise(2, seed)))
-    assert driver.stats().graphs == 2
-    assert driver.stats().graph_launches == before + 6
-
-
-def test_another_batch_size_drops_the_recording(engine, driver, reference):
-    for count in (1, 1, 1, 1, 3, 3, 1, 1):
-        require_equal(engine.submit(noise(count)).result(), reference(noise(count)))
-    assert driver.stats().graphs == 0
-
-
-def test_without_cuda_python_runs_are_queued_call_by_call(
-    monkeypatch, model, plan, driver, reference
-):
-    monkeypatch.setattr(slot, "CudaGraph", None)
-    before = driver.stats().graph_launches
-    engine = load_engine(model, UP_TO_4, plan)
-    for seed in range(6):
-        require_equal(engine.submit(noise(2, seed)).result(), reference(noise(2, seed)))
-    assert driver.stats().graph_launches == before
-    engine.close()
-
-
-def test_what_cannot_be_recorded_runs_without_a_graph_and_says_so(
-    monkeypatch, engine, reference, caplog
-):
-    queue = IExecutionContext.execute_async_v3
-
-    def allocate_and_queue(self, stream_handle):
-        try:
-            scratch = _driver.Memory(64)  # not allowed while a stream is recorded
-        except _driver.CudaError:
-            return False
-        del scratch
-        return queue(self, stream_handle)
-
-    monkeypatch.setattr(IExecutionContext, "execute_async_v3", allocate_and_queue)
-    with caplog.at_level(logging.WARNING):
-        for seed in range(6):
-            require_equal(engine.submit(noise(1, seed)).result(), reference(noise(1, seed)))
-    line = "tiny.onnx: runs without a CUDA graph: TensorRT failed"
-    assert [record.message[: len(line)] for record in caplog.records] == [line] * 2  # two slots
-
-
-def test_a_recording_that_is_refused_midway_is_thrown_away(monkeypatch, engine, driver, reference):
-    queue = IExecutionContext.execute_async_v3
-
-    def refuse_while_recording(self, stream_handle):
-        recording = bindings.cuStreamIsCapturing(stream_handle)[1]
-        return not int(recording) and queue(self, stream_handle)
-
-    monkeypatch.setattr(IExecutionContext, "execute_async_v3", refuse_while_recording)
-    for seed in range(4):
-        require_equal(engine.submit(noise(1, seed)).result(), reference(noise(1, seed)))
-    assert driver.stats().graphs == 0
-
-
-@pytest.mark.parametrize("runs_before", [0, 1, 2], ids=["first", "recording", "replay"])
-def test_an_interrupted_run_leaves_nothing_under_way(
-    monkeypatch, model, plan, driver, reference, runs_before
-):
-    engine = load_engine(model, replace(UP_TO_4, mode="latency"), plan)
-    for seed in range(runs_before):
-        engine.submit(noise(1, seed)).result()
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Mirror, "fetch", interrupt)
-        patch.setattr(slot.CudaGraph, "launch", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            engine.submit(noise(1))
-    assert driver.stats().pending == 0
-    require_equal(engine.submit(noise(1, 9)).result(), reference(noise(1, 9)))
-    engine.close()
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_f08_an_answer_that_is_no_number_is_an_error(monkeypatch, engine, value):
     read = slot.Slot.read
@@ -286,6 +211,12 @@ def test_m06_a_plan_for_another_batch_is_refused(model, plan):
         load_engine(model, EngineOptions(batch=parse_batch("8")), plan)
 
 
+def test_m06_a_shape_that_tensorrt_refuses_is_an_error(monkeypatch, engine):
+    monkeypatch.setattr(IExecutionContext, "set_input_shape", lambda self, name, shape: False)
+    with pytest.raises(EngineError, match=r"\[M06\].*refuses 1 frames"):
+        engine.submit(noise(1))
+
+
 def test_m06_a_damaged_plan_is_refused_in_the_words_of_tensorrt(model, plan):
     with pytest.raises(EngineError, match=r"\[M06\].*cannot load the plan: .*magic"):
         load_engine(model, UP_TO_4, b"?" + plan)
@@ -297,4 +228,6 @@ def test_m06_a_plan_of_another_version_is_refused_unless_made_for_it(monkeypatch
     monkeypatch.setattr("tensorrt.__version__", "11.5.0.1")
     with pytest.raises(EngineError, match=r"\[M06\].*another version"):
         load_engine(model, UP_TO_4, plan)
+    with pytest.raises(EngineError, match=r"\[M06\].*host code is not allowed"):
+        load_engine(model, UP_TO_4, compatible)
     load_engine(model, portable, compatible).close()
