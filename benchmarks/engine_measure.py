@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_rows import DEFAULT_ROW, Device, Row, find_obstacle
+from benchmarks.engine_rows import BATCHES, DEFAULT_ROW, Device, Row, find_obstacle
 from benchmarks.engine_start import measure_start
 from benchmarks.engine_subjects import Subject, find_recipe
 from benchmarks.engine_turns import Frames, Runner, Turns, draw_noise, take_turns
@@ -36,7 +36,8 @@ class Bench:
     subject : the model
     int8 : its INT8 model, as a file
     device, turns : where, and how long
-    memory : whether start-up and memory are measured, two processes a row
+    memory : whether start-up and memory are measured at the smallest and largest batch, in two
+        processes a row
     cache : folder of compiled engines, empty at first
     say : gets lines of progress
     """
@@ -87,7 +88,8 @@ class Bench:
             runners[row] = self._open_torch(row)
             return {"gate": None}
         path = self.int8 if row.precision == "int8" else self.subject.path
-        start = measure_start(path, row, self.cache) if self.memory else {}
+        wanted = self.memory and row.batch in (BATCHES[0], BATCHES[-1])
+        start = measure_start(path, row, self.cache) if wanted else {}
         model = load_model(path)
         built = build_engine(model, row.backend, row.options, open_cache(self.cache), self.say)
         runners[row] = stack.enter_context(closing(built.engine))

@@ -131,7 +131,8 @@ def _show(proof: Proof, verdict: Verdict) -> None:
     if speed:
         console.say(
             f"one run {speed.p50_ms:.2f} ms (99th percentile {speed.p99_ms:.2f}), "
-            f"{speed.rate_hz:.0f} frames/s, {speed.over_default:.2f} x the FP32 default engine"
+            f"{speed.rate_hz:.0f} frames/s; with one frame a run {speed.over_default:.2f} x the "
+            "FP32 default engine"
         )
     if verdict.accepted:
         console.say(f"accepted: {title}")
