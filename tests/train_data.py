@@ -7,6 +7,7 @@ import numpy as np
 import openpyxl
 
 from stream.sources.phantom import PhantomScene, parse_phantom
+from train.command import Order
 
 LUNG = ("covid", "pneumonia", "regular")
 
@@ -111,3 +112,12 @@ BUILDERS = {
     "fibroid": fibroid,
     "lung": lung,
 }
+
+
+SIZES = {"auto-pcos": 224, "puj": 128}
+
+
+def order(recipe, out, data=None, **changes):
+    """Return the order of a quick run from random weights at a small size."""
+    values = {"weights": "random", "quick": True, "input_px": SIZES.get(recipe, 96)} | changes
+    return Order(recipe, data, Path(values.pop("weights")), out, **values)
