@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from engines.errors import EngineError
@@ -11,13 +10,8 @@ from engines.load import load_model
 from stream.errors import UsageError
 from tests.train_data import BUILDERS, order
 from train.command import Order, run_recipe
-from train.runs.results import RunReport
 
 pytestmark = [pytest.mark.timeout(300)]
-
-
-def read_metrics(folder):
-    return msgspec.json.decode((folder / "metrics.json").read_bytes(), type=RunReport)
 
 
 @pytest.fixture(scope="module")
