@@ -116,10 +116,11 @@ def _show_spread(row: dict[str, Any]) -> str:
 
 
 def _show_start(ran: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    if "memory_mib" not in ran[0]:
+    started = [row for row in ran if "memory_mib" in row]
+    if not started:
         return "", ""
-    memory = f"{ran[0]['memory_mib']:.0f} to {ran[-1]['memory_mib']:.0f}"
-    return memory, f"{ran[0]['cold_s']:.2f} / {ran[0]['cached_s']:.2f}"
+    memory = " to ".join(f"{row['memory_mib']:.0f}" for row in started)
+    return memory, f"{started[0]['cold_s']:.2f} / {started[0]['cached_s']:.2f}"
 
 
 def _show_gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:
