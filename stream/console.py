@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -75,6 +76,42 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 def show_facts(title: str, facts: Mapping[str, str]) -> None:
     """Print labelled facts."""
     show_table(title, ("what", "value"), list(facts.items()))
+
+
+_LEVEL_STYLES = {
+    "alarm": "bold white on red",
+    "warning": "bold black on yellow",
+    "note": "bold white on blue",
+    "result": "bold",
+}
+
+
+def is_terminal() -> bool:
+    """Say whether a person reads the results on a terminal."""
+    return out().is_terminal
+
+
+@contextmanager
+def live_table() -> Iterator[Callable[[str, str, Sequence[tuple[str, str, str]]], None]]:
+    """Show a table that is drawn over itself.
+
+    Yields what to call with a title, a line below, and rows of (level, name, value); a level is
+    alarm, warning, note, result or empty.
+    """
+    with Live(console=out(), auto_refresh=False) as live:
+
+        def show(title: str, below: str, rows: Sequence[tuple[str, str, str]]) -> None:
+            table = Table(
+                title=Text(title), caption=Text(below), title_justify="left", show_header=False
+            )
+            table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+            for level, name, value in rows:
+                style = _LEVEL_STYLES.get(level, "")
+                table.add_row(Text(name, style=style), Text(value, style=style))
+            live.update(table, refresh=True)
+
+        yield show
 
 
 class _RateColumn(ProgressColumn):

@@ -25,3 +25,12 @@ class StorageError(StreamError):
     """The session folder cannot be written or read."""
 
     exit_code = 6
+
+
+class WireError(StreamError):
+    """A message, peer or endpoint of the live system that cannot be used."""
+
+    @property
+    def reason(self) -> str:
+        """One word for what is wrong; refused messages are counted under it."""
+        return self.subject

@@ -36,6 +36,8 @@ from stream.sources.base import Problem, Source
 from stream.sources.open import SourceOptions, open_source
 
 REPORT = "report"
+PARTIAL = 4
+"""Exit status of a result from which something is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Result:
         ledger = self.manifest.ledger
         if self.withdrawn or (ledger["failed_infer"] and not ledger["analysed"]):
             return EngineError.exit_code
-        return 4 if self.manifest.partial else 0
+        return PARTIAL if self.manifest.partial else 0
 
 
 def replay_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:

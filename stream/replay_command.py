@@ -21,12 +21,12 @@ from stream.engine_flags import DEFAULT_FLAGS, EngineFlags, choose
 from stream.errors import StorageError, StreamError, UsageError
 from stream.explain import open_explainer
 from stream.job import Job, model_used
-from stream.replay import Result, replay_clip
+from stream.live_again import verify_live
+from stream.replay import PARTIAL, Result, replay_clip
 from stream.sources.discover import find_clips
 from stream.sources.nursery import Nursery
 
 DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
-PARTIAL = 4
 _log = logging.getLogger(__name__)
 Outcome = Result | StreamError
 
@@ -44,6 +44,7 @@ def replay(
     every: int | None = None,
     stream_index: Annotated[int | None, Parameter(name="--stream")] = None,
     explain: Literal["ig"] | None = None,
+    verify: bool = False,
     json: bool = False,
 ) -> int:
     """Analyse every frame of recordings and write one session folder with a report for each.
@@ -72,9 +73,14 @@ def replay(
         Which video stream of a file that has several.
     explain
         `ig`: add integrated gradients of the finding to the key frames of the report.
+    verify
+        `paths` are folders of live sessions: analyse once more what live analysed, compare every
+        decision, and list the frames that live left out.
     json
         Print the results as JSON.
     """
+    if verify:
+        return verify_live([Path(path) for path in paths], engine.cache, json=json)
     settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
     find_score(settings.score)
     clips = find_clips(paths)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engines.cache import open_cache
 from engines.choose import Chosen, Wanted, choose_engine
+from engines.errors import EngineError
 from engines.load import Model, load_model
 from stream import console
 from stream.explain import open_explainer
@@ -26,6 +27,9 @@ from stream.session.manifest import (
     read_manifest,
 )
 from stream.sources.nursery import Nursery
+
+if TYPE_CHECKING:
+    from stream.live.again import Again
 
 UNCOMPARED = frozenset({"created", "files"})
 INTERRUPTED = "it was interrupted, its journal ends early and it has no report"
@@ -56,6 +60,8 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
     if not balances(manifest.ledger):
         findings.append(f"the ledger does not balance: {manifest.ledger}")
     count_rows(folder / JOURNAL)
+    if manifest.live is not None:
+        return findings + list(again_live(manifest, folder, cache).differences)
     model = load_model(Path(manifest.model.path))
     if model.digest != manifest.model.digest:
         return [
@@ -77,6 +83,27 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
         finally:
             chosen.engine.close()
         return findings + _compare(folder, manifest, again.folder, again.manifest)
+
+
+def again_live(manifest: Manifest, folder: Path, cache: Path | None = None) -> Again:
+    """Analyse the frames that a live session analysed once more.
+
+    Raises
+    ------
+    SourceError, EngineError, StorageError
+        As `stream.live.again.analyse_again`, or if the model is not the one of then.
+    """
+    from stream.live.again import analyse_again
+
+    model = load_model(Path(manifest.model.path))
+    if model.digest != manifest.model.digest:
+        problem = f"digest {model.digest}, recorded {manifest.model.digest}"
+        raise EngineError(model.name, problem, fault="M08")
+    engine = _choose_again(manifest, model, cache).engine
+    try:
+        return analyse_again(folder, manifest, engine)
+    finally:
+        engine.close()
 
 
 def _choose_again(manifest: Manifest, model: Model, cache: Path | None) -> Chosen:

@@ -110,7 +110,7 @@ def _read_key_frames(db: sqlite3.Connection, spec: ModelSpec, has_time: bool) ->
 
 
 def _key_frame(row: sqlite3.Row, spec: ModelSpec, has_time: bool) -> KeyFrame:
-    image = _decode_png(row["image_png"])
+    image = decode_png(row["image_png"])
     cam = np.frombuffer(row["cam"], "<f4").reshape(msgspec.json.decode(row["cam_shape"]))
     index = spec.positive_index
     shape_hw = (image.shape[0], image.shape[1])
@@ -167,7 +167,8 @@ def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> 
     return text + "."
 
 
-def _decode_png(data: bytes) -> NDArray[np.uint8]:
+def decode_png(data: bytes) -> NDArray[np.uint8]:
+    """Return a picture of the journal: (H, W) grey or (H, W, 3) RGB, uint8."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert image is not None, "the journal holds what we encoded"
     rgb = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,20 +18,20 @@ TIMING_COLUMNS = frozenset({"captured_ns", "preprocess_ns", "engine_ns"})
 TABLES = ("frames", "ranked", "events", "ledger")
 
 _SCHEMA = """
-CREATE TABLE frames (
+CREATE TABLE IF NOT EXISTS frames (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, pts_ns INTEGER, time_ns INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, probs TEXT, smoothed TEXT, label TEXT NOT NULL,
     distance REAL, captured_ns INTEGER NOT NULL, preprocess_ns INTEGER NOT NULL,
     engine_ns INTEGER NOT NULL, PRIMARY KEY (epoch, seq)) WITHOUT ROWID;
-CREATE TABLE ranked (
+CREATE TABLE IF NOT EXISTS ranked (
     rank INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
     time_ns INTEGER NOT NULL, score REAL NOT NULL, score_parts TEXT NOT NULL,
     displaced TEXT, image_png BLOB NOT NULL, cam_shape TEXT NOT NULL, cam BLOB NOT NULL,
-    explained BLOB);
-CREATE TABLE events (
+    explained BLOB, features BLOB, pinned INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
     kind TEXT NOT NULL, text TEXT NOT NULL);
-CREATE TABLE ledger (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -57,7 +57,8 @@ class RankedRow(NamedTuple):
     """One key frame.
 
     `cam` holds float32 little-endian of shape `cam_shape` (a JSON list); `explained` likewise, of
-    the model input's height and width, or None where it was not asked for.
+    the model input's height and width, or None where it was not asked for; `features` likewise, of
+    shape (D,). `pinned` is 1 for a frame that the operator kept.
     """
 
     rank: int
@@ -71,6 +72,8 @@ class RankedRow(NamedTuple):
     cam_shape: str
     cam: bytes
     explained: bytes | None = None
+    features: bytes | None = None
+    pinned: int = 0
 
 
 class EventRow(NamedTuple):
@@ -85,9 +88,11 @@ class EventRow(NamedTuple):
 class Journal(Closing):
     """Writes a journal; rows are committed every 100 ms and all of them on close.
 
+    A file that is there already is gone on with.
+
     Parameters
     ----------
-    path : file to create
+    path : file to create or to go on with
 
     Raises
     ------
@@ -95,15 +100,18 @@ class Journal(Closing):
         From every method, if the file cannot be written.
     """
 
+    schema = _SCHEMA
+    synchronous = "NORMAL"
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._rows: list[FrameRow] = []
         self._flushed_ns = time.monotonic_ns()
-        with _storage(path):
+        with storage_errors(path):
             self._db = sqlite3.connect(path)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA synchronous={self.synchronous}")
+            self._db.executescript(self.schema)
 
     def add_frame(self, row: FrameRow) -> None:
         """Add one frame."""
@@ -122,7 +130,7 @@ class Journal(Closing):
         """
         self._flush()
         epoch, seq = (after.epoch, after.seq) if after else (-1, -1)
-        with _storage(self._path), self._db:
+        with storage_errors(self._path), self._db:
             self._db.execute(
                 "UPDATE events SET kind = 'kept, withdrawn'"
                 " WHERE kind = 'kept' AND (epoch, seq) > (?, ?)",
@@ -142,7 +150,7 @@ class Journal(Closing):
 
     def close(self) -> None:
         """Write what is left and fold the write-ahead log into the one file."""
-        with _storage(self._path), closing(self._db):
+        with storage_errors(self._path), closing(self._db):
             self._flush()
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode=DELETE")
@@ -151,15 +159,20 @@ class Journal(Closing):
         rows, self._rows = self._rows, []
         self._flushed_ns = time.monotonic_ns()
         self._insert("frames", rows)
-        with _storage(self._path):
+        with storage_errors(self._path):
             self._db.commit()
 
-    def _insert(self, table: str, rows: list[Any]) -> None:
+    def _insert(self, table: str, rows: Sequence[Any], *, or_ignore: bool = False) -> None:
         if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            with _storage(self._path):
-                statement = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
+            marks, how = ", ".join("?" * len(rows[0])), "OR IGNORE " if or_ignore else ""
+            with storage_errors(self._path):
+                statement = f"INSERT {how}INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
                 self._db.executemany(statement, rows)
+
+    def _replace(self, table: str, rows: Sequence[Any]) -> None:
+        with storage_errors(self._path):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        self._insert(table, rows)
 
 
 @contextmanager
@@ -174,7 +187,7 @@ def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StorageError(str(path), "no journal here", "give a session folder")
     with (
-        _storage(path, "the file is damaged or no journal"),
+        storage_errors(path, "the file is damaged or no journal"),
         closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
     ):
         db.row_factory = sqlite3.Row
@@ -229,7 +242,8 @@ def _describe(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _storage(path: Path, remedy: str = "check space and permissions") -> Iterator[None]:
+def storage_errors(path: Path, remedy: str = "check space and permissions") -> Iterator[None]:
+    """Turn an error of SQLite into a `StorageError` about `path`."""
     try:
         yield
     except sqlite3.Error as error:

@@ -24,7 +24,7 @@ from stream.sources.base import SourceInfo
 MANIFEST = "manifest.json"
 JOURNAL = "journal.sqlite"
 SCHEMA = 2
-LIBRARIES = ("numpy", "opencv-python-headless", "av", "openvino", "onnxruntime", "pydicom")
+LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "pydicom")
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,6 +73,23 @@ class ModelUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     engine: EngineUsed
 
 
+class LiveUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a live session has that a replay has not.
+
+    Parameters
+    ----------
+    started_ns : clock of that machine at the start; the time of a frame counts from here
+    freshness_ms : how old a result could be on the screen
+    masked : what lay outside the sector was cut away where a sector was found
+    repeatable : the source gives the same pictures again
+    """
+
+    started_ns: int
+    freshness_ms: int
+    masked: bool
+    repeatable: bool
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything needed to run a session again and to tell whether it was changed.
 
@@ -83,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     problems : of the input, one line each; `partial` when frames are missing or damaged
     explain : how key frames were explained besides their class map, if at all
     files : sha256 by path relative to the session folder
+    live : of a live session; None for a replay
     """
 
     schema: int = SCHEMA
@@ -98,6 +116,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ledger: dict[str, int]
     versions: dict[str, str]
     files: dict[str, str]
+    live: LiveUsed | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

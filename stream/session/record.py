@@ -78,7 +78,7 @@ class Recorder:
         """Write key frames, explained where that was asked for, and ledger."""
         ranked = self.tracker.ranked()
         with ThreadPoolExecutor() as pool:  # most of the time is spent in PNG encoding
-            rows = list(pool.map(_ranked_row, ranked))
+            rows = list(pool.map(ranked_row, ranked))
         if explain:
             rows = [
                 row._replace(explained=self._explained(kept.frame, explain))
@@ -115,8 +115,8 @@ def _frame_row(frame: Frame, prediction: Prediction, tracked: Tracked) -> FrameR
         time_ns=tracked.time_ns,
         state=prediction.state,
         reason=prediction.reason,
-        probs=_json_list(prediction.probs) if prediction.probs is not None else None,
-        smoothed=_json_list(smoothed.probs) if smoothed else None,
+        probs=json_list(prediction.probs) if prediction.probs is not None else None,
+        smoothed=json_list(smoothed.probs) if smoothed else None,
         label=smoothed.label if smoothed else "",
         distance=prediction.distance,
         captured_ns=frame.captured_ns,
@@ -125,9 +125,11 @@ def _frame_row(frame: Frame, prediction: Prediction, tracked: Tracked) -> FrameR
     )
 
 
-def _ranked_row(kept: RankedFrame) -> RankedRow:
-    cam = kept.prediction.cam
+def ranked_row(kept: RankedFrame) -> RankedRow:
+    """Return the journal's row of a key frame, its picture encoded as PNG."""
+    cam, features = kept.prediction.cam, kept.prediction.features
     assert cam is not None
+    assert features is not None
     return RankedRow(
         rank=kept.rank,
         epoch=kept.frame.id.epoch,
@@ -136,13 +138,15 @@ def _ranked_row(kept: RankedFrame) -> RankedRow:
         score=kept.score,
         score_parts=msgspec.json.encode(dict(kept.score_parts)).decode(),
         displaced=_short(kept.displaced) if kept.displaced else None,
-        image_png=_encode_png(kept.frame.image),
+        image_png=encode_png(kept.frame.image),
         cam_shape=msgspec.json.encode(cam.shape).decode(),
         cam=cam.astype("<f4").tobytes(),
+        features=features.astype("<f4").tobytes(),
     )
 
 
-def _json_list(values: NDArray[np.float32]) -> str:
+def json_list(values: NDArray[np.float32]) -> str:
+    """Return float32 numbers as the journal holds them: a JSON list that reads back exactly."""
     return msgspec.json.encode(values.tolist()).decode()
 
 
@@ -150,7 +154,8 @@ def _short(frame: FrameId) -> str:
     return f"{frame.epoch}:{frame.seq}"
 
 
-def _encode_png(image: NDArray[np.uint8]) -> bytes:
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Return a picture, (H, W) grey or (H, W, 3) RGB, as PNG."""
     bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, data = cv2.imencode(".png", bgr)
     assert done, "OpenCV encodes every uint8 picture"

@@ -1,0 +1,1 @@
+"""Live analysis: capture, worker, recorder and viewer as processes, joined by ZeroMQ."""

@@ -1,0 +1,194 @@
+"""Capture: owns the source; stamps, counts, masks and publishes every picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from engines.pixels import Pixels
+from stream.clock import MS, host_id, now_ns
+from stream.live.links import publish_frames
+from stream.live.config import LiveConfig
+from stream.live.grabbing import Delivered, Grabbing, Opening
+from stream.live.judge import CaptureJudge, Judged
+from stream.live.keeper import EXIT_REOPEN
+from stream.live.messages import EpochNote, FrameHeader
+from stream.live.payload import layout_of
+from stream.live.ring import FrameRing
+from stream.live.role import Post, Stop
+from stream.live.sector import Masker, Sector, find_sector
+from stream.live.channels import Publisher
+from stream.sources.live.address import kind_of
+from stream.sources.live.base import Grabber
+from stream.sources.live.open import LiveOptions, open_live
+
+WAIT_S = 0.05
+HUNG_NS = 2500 * MS
+"""A source that is asked and says nothing for so long is opened again, by a new process (F11)."""
+LOST_NS = 12_000 * MS
+"""The same for a source that is being opened: its own time limits come first."""
+FIRST_LOOK, NEXT_LOOK = 8, 3
+"""Pictures from which the sector is found at the start, and after a change of format."""
+
+_log = logging.getLogger(__name__)
+
+
+def run_capture(
+    config: LiveConfig, post: Post, stop: Stop, opener: Callable[[], Grabber] | None = None
+) -> int:
+    """Publish the pictures of a source until told to stop or the recording is over.
+
+    Parameters
+    ----------
+    opener : opens the source; by its address when None
+    """
+    lossless = opener is None and kind_of(config.source) == "paced"
+    with publish_frames(config) as frames:
+        capture = _Capture(config, post, frames)
+        grabbing = Grabbing(opener or _opener(config), lossless=lossless)
+        try:
+            while not stop.wanted and not grabbing.drained:
+                if grabbing.failed:
+                    raise grabbing.failed
+                if _hangs(grabbing):
+                    post.beat("down", "the source gives no sign of life; opening it again")
+                    return EXIT_REOPEN
+                delivered = grabbing.take(WAIT_S)
+                if delivered is not None:
+                    capture.take(delivered)
+                capture.report(grabbing.cause)
+        finally:
+            capture.close(grabbing.count)
+            grabbing.close()
+    return 0
+
+
+def _opener(config: LiveConfig) -> Callable[[], Grabber]:
+    width, height, rate_hz = config.device or (0, 0, 0.0)
+    size_wh = (width, height) if width else None
+    options = LiveOptions(loop=config.loop, size_wh=size_wh, rate_hz=rate_hz or None)
+    return lambda: open_live(config.source, options)
+
+
+def _hangs(grabbing: Grabbing) -> bool:
+    since_ns = grabbing.waiting_since_ns
+    if not since_ns:
+        return False
+    return now_ns() - since_ns > (LOST_NS if grabbing.cause else HUNG_NS)
+
+
+class _Capture:
+    """What lives from picture to picture."""
+
+    def __init__(self, config: LiveConfig, post: Post, frames: Publisher) -> None:
+        self._config, self._post, self._frames = config, post, frames
+        self._ring = FrameRing.attach(config.ring, writing=True) if config.ring is not None else None
+        self._host = host_id()
+        # A capture that was here before left its count: no seq is given twice, no epoch again.
+        self._first_seq = self._ring.next_seq if self._ring else 0
+        self._epoch = (self._ring.epoch if self._ring else 0) - 1
+        self._before = self._first_seq - 1
+        self._judge = CaptureJudge()
+        self._opening: Opening | None = None
+        self._looked_at: list[Pixels] = []
+        self._looking = 0
+        self._masker: Masker | None = None
+        self._grabbed = self._published = 0
+        self._source = ""
+
+    def take(self, delivered: Delivered) -> None:
+        """Count a picture, judge it, and publish what may leave."""
+        seq = self._first_seq + delivered.number
+        self._grabbed = delivered.number + 1
+        judged = self._judge.take(delivered.grabbed)
+        if judged.jumped:
+            self._post.note("discontinuity", "the source's time went back or leapt", self._epoch, seq)
+        if delivered.opening is not self._opening or judged.new_format:
+            self._begin(delivered, seq, "format changed" if judged.new_format else "")
+        if self._ring:
+            self._ring.next_seq = seq + 1
+        if self._look(delivered, seq):
+            self._publish(delivered, seq, judged)
+
+    def report(self, cause: str) -> None:
+        """Beat."""
+        dropped = self._grabbed - self._published
+        counters = {"grabbed": self._grabbed, "published": self._published, "dropped": dropped}
+        facts = {"source": self._source}
+        self._post.beat("down" if cause else "up", cause, counters, facts)
+
+    def close(self, count: int) -> None:
+        """Leave the count of all pictures grabbed behind."""
+        if self._ring:
+            self._ring.next_seq = max(self._ring.next_seq, self._first_seq + count)
+            self._ring.close()
+
+    def _begin(self, delivered: Delivered, seq: int, cause: str) -> None:
+        """Start an epoch: the source was opened, or its format changed."""
+        self._epoch += 1
+        first = self._epoch == 0
+        if self._ring:
+            self._ring.epoch = self._epoch + 1
+            self._ring.reserve(delivered.grabbed.pixels.nbytes)
+        self._cause = cause or ("started" if first else "reopened")
+        self._opening, self._source = delivered.opening, delivered.opening.info.name
+        self._began = seq, delivered.index
+        self._masker = None
+        self._looked_at = []
+        self._looking = (FIRST_LOOK if first else NEXT_LOOK) if self._config.mask else 0
+        if not self._looking:
+            self._announce(delivered.grabbed.pixels, None)
+
+    def _look(self, delivered: Delivered, seq: int) -> bool:
+        """Tell whether the picture may leave: not before it is known what to mask."""
+        if not self._looking:
+            return True
+        self._looked_at.append(delivered.grabbed.pixels)
+        self._looking -= 1
+        if not self._looking:
+            sector = find_sector(self._looked_at)
+            self._masker = Masker(sector) if sector else None
+            self._announce(delivered.grabbed.pixels, sector)
+            self._looked_at = []
+            return True
+        return False
+
+    def _announce(self, pixels: Pixels, sector: Sector | None) -> None:
+        height, width = pixels.shape_hw
+        seq, index = self._began
+        self._post.send(
+            EpochNote(
+                session=self._config.session,
+                epoch=self._epoch,
+                first_seq=seq,
+                first_index=index,
+                size_wh=(width, height),
+                box_xyxy=sector.box_xyxy if sector else (0, 0, width, height),
+                outline=sector.outline if sector else (),
+                cause=self._cause,
+            )
+        )
+
+    def _publish(self, delivered: Delivered, seq: int, judged: Judged) -> None:
+        grabbed = delivered.grabbed
+        pixels = self._masker.apply(grabbed.pixels) if self._masker else grabbed.pixels
+        slot = self._ring.write(seq, pixels) if self._ring else None
+        header = FrameHeader(
+            session=self._config.session,
+            epoch=self._epoch,
+            seq=seq,
+            host=self._host,
+            captured_ns=grabbed.captured_ns,
+            pts_ns=grabbed.pts_ns,
+            before=self._before,
+            period_ns=judged.period_ns,
+            pixels=layout_of(pixels),
+            slot=slot,
+            damage=grabbed.damage,
+            frozen=judged.frozen,
+            masked=self._masker is not None,
+            source=self._source[:300],
+        )
+        self._frames.publish(header, () if slot is not None else pixels.planes)
+        self._published += 1
+        self._before = seq

@@ -1,0 +1,168 @@
+"""The recorder process: everything that happens goes into the session folder, or is counted."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from stream.clock import MS, now_ns
+from stream.errors import StorageError
+from stream.live.links import every_header, every_result, hear_news, take_all
+from stream.live.codec import Received
+from stream.live.config import LiveConfig
+from stream.live.film import Film
+from stream.live.frames import take_pixels
+from stream.live.messages import (
+    EpochNote,
+    FrameHeader,
+    ModelNote,
+    Note,
+    Order,
+    Pin,
+    ResultHeader,
+)
+from stream.live.payload import read_pixels
+from stream.live.ranking import encode_ranking
+from stream.live.record import LiveRecord
+from stream.live.results import decode_result
+from stream.live.ring import FrameRing
+from stream.live.role import Post, Stop
+from stream.live.summary import Summary
+from stream.live.channels import Poller
+from stream.session.manifest import JOURNAL
+
+WAIT_MS = 20
+DRAIN_NS = 250 * MS
+SAVE_NS = 1000 * MS
+CHECK_NS = 1000 * MS
+WARN_SHARE, STOP_SHARE = 0.10, 0.02
+"""Free share of the disk at which the screen warns, and at which writing stops (F27)."""
+MOST_WAITING = 600
+_log = logging.getLogger(__name__)
+
+
+def run_recorder(config: LiveConfig, post: Post, stop: Stop) -> int:
+    """Record until told to stop, then take what is still on its way, and seal the session."""
+    with (
+        every_header(config) as frames,
+        every_result(config) as results,
+        hear_news(config) as news,
+    ):
+        poller = Poller(frames, results, news)
+        recorder = _Recorder(config, post)
+        try:
+            while not stop.wanted:
+                recorder.hear(take_all(poller, WAIT_MS))
+                recorder.tend()
+            until_ns = now_ns() + DRAIN_NS
+            while now_ns() < until_ns:
+                recorder.hear(take_all(poller, WAIT_MS))
+        finally:
+            recorder.seal()
+    return 0
+
+
+class _Recorder:
+    """What the recorder holds from message to message."""
+
+    def __init__(self, config: LiveConfig, post: Post) -> None:
+        self._config, self._post, self._folder = config, post, Path(config.folder)
+        assert config.ring is not None, "recording works on the machine of the capture"
+        self._ring = FrameRing.attach(config.ring)
+        self._record = LiveRecord(self._folder / JOURNAL, config)
+        self._film = Film(self._folder, config.instance, on=config.record)
+        self._summary = Summary(self._folder, config)
+        self._waiting: list[Received] = []
+        self._saved_ns = self._checked_ns = 0
+        self._warning = ""
+
+    def hear(self, messages: list[Received]) -> None:
+        """Take messages in the order in which they came."""
+        for received in messages:
+            message = received.message
+            if isinstance(message, FrameHeader):
+                self._record.published(message)
+                self._summary.meet_source(message)
+                self._roll(received, message)
+            elif isinstance(message, ResultHeader):
+                self._answer(received)
+            elif isinstance(message, ModelNote):
+                self._meet(message)
+            elif isinstance(message, EpochNote):
+                self._record.epoch(message)
+                self._summary.meet_epoch(message)
+            elif isinstance(message, Pin):
+                self._pin(received, message)
+            elif isinstance(message, Note):
+                self._record.note(message)
+            elif isinstance(message, Order):
+                self._obey(message)
+
+    def tend(self) -> None:
+        """Save the key frames, look at the disk, beat."""
+        now = now_ns()
+        if now - self._checked_ns >= CHECK_NS:
+            self._checked_ns = now
+            self._check_disk()
+        if now - self._saved_ns >= SAVE_NS:
+            self._saved_ns = now
+            if self._record.save_keys():
+                spec = self._summary.spec
+                self._post.send(*encode_ranking(self._config.session, self._record.key_frames(), spec))
+        stopped = self._record.stopped or self._film.stopped
+        facts = {"warning": self._warning, "recording": "on" if self._film.on else ""}
+        counters = {"repeats": self._record.repeats, "recorded": self._film.count}
+        self._post.beat("down" if stopped else "up", stopped, counters, facts)
+
+    def seal(self) -> None:
+        """Settle the rest, close the files and write the manifest."""
+        self._film.close()
+        ledger = self._record.seal(self._ring.next_seq)
+        self._summary.write(self._record, ledger, complete=not self._record.stopped)
+        self._post.beat("down", "sealed", {**ledger})
+
+    def _answer(self, received: Received) -> None:
+        if self._summary.spec is None:
+            self._waiting = [*self._waiting[-MOST_WAITING:], received]
+            return
+        self._record.answered(decode_result(received))
+
+    def _meet(self, note: ModelNote) -> None:
+        if self._summary.spec is None:
+            self._record.meet(note.used.spec)
+            self._summary.meet_model(note.used)
+            for received in self._waiting:
+                self._answer(received)
+            self._waiting = []
+
+    def _roll(self, received: Received, header: FrameHeader) -> None:
+        """Record the picture if the video is recorded."""
+        if not self._film.on or self._film.stopped:
+            return
+        pixels = take_pixels(received, self._ring)
+        if pixels is not None and (row := self._film.add(header, pixels)) is not None:
+            self._record.recorded(row)
+
+    def _pin(self, received: Received, message: Pin) -> None:
+        pixels = read_pixels(received)
+        assert pixels is not None, "the codec has seen them"
+        if not self._record.pin(message.id, pixels):
+            _log.warning("frame %d cannot be pinned: it has no answer", message.seq)
+
+    def _obey(self, order: Order) -> None:
+        if order.name == "withdraw":
+            self._record.withdraw(order)
+        if order.name == "record":
+            self._film.turn(not self._film.on)
+
+    def _check_disk(self) -> None:
+        try:
+            usage = shutil.disk_usage(self._folder)
+        except OSError as error:
+            self._record.stop(str(StorageError(str(self._folder), str(error.strerror))))
+            return
+        share = usage.free / usage.total
+        self._warning = f"{share:.0%} of the disk is free" if share < WARN_SHARE else ""
+        if share < STOP_SHARE:
+            self._record.stop(f"only {share:.1%} of the disk is free")

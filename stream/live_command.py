@@ -1,0 +1,263 @@
+"""The body of `stream live`: settings, session folder, supervisor, report."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from cyclopts import Parameter
+
+from engines.open import DEMO_MODEL
+from stream import console
+from stream.clock import now_ns
+from stream.config import load_config
+from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
+from stream.errors import UsageError
+from stream.live.config import EngineWanted, LiveConfig
+from stream.live.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
+from stream.live.session import locked, new_session_name, rendezvous, shared_ring
+from stream.live.supervisor import Ending, Supervisor
+from stream.replay import finish, make_folder
+from stream.session.manifest import MANIFEST, Manifest, read_manifest
+from stream.sources.live.address import kind_of, shown_address
+
+LOG = "live.log"
+INTERRUPTED = 128
+ROLES = ("recorder", "capture", "viewer", "worker")
+"""In the order of their start: whoever listens comes before whoever speaks."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class LiveFlags:
+    """How a live session runs.
+
+    Parameters
+    ----------
+    out
+        Folder for the session folder.
+    name
+        Name of the session folder; made from the source by default.
+    config
+        TOML file of settings.
+    freshness_ms
+        How old a result may be on the screen, 1 to 1000.
+    loop
+        Start a recording again at its end.
+    mask
+        Blacken and cut away what lies outside the sector before a picture leaves capture.
+    record
+        Record the video, lossless, from the start.
+    window
+        Show a window; without one, a table on the terminal.
+    full_screen
+        Start in full screen.
+    seconds
+        End after so many seconds.
+    size
+        Wanted size of a device's pictures, such as 1280x720.
+    rate
+        Wanted rate of a device in frames per second.
+    report
+        Write the report at the end.
+    """
+
+    out: Path = Path("sessions")
+    name: str | None = None
+    config: Path | None = None
+    freshness_ms: int = DEFAULT_FRESHNESS_MS
+    loop: bool = False
+    mask: bool = True
+    record: bool = False
+    window: bool = True
+    full_screen: bool = False
+    seconds: float | None = None
+    size: str | None = None
+    rate: float | None = None
+    report: bool = True
+
+
+DEFAULT_LIVE = LiveFlags()
+
+
+def live(
+    source: str,
+    /,
+    *,
+    model: Path = DEMO_MODEL,
+    engine: EngineFlags = DEFAULT_FLAGS,
+    flags: LiveFlags = DEFAULT_LIVE,
+    json: bool = False,
+) -> int:
+    """Analyse a source in real time and show it with class, score and saliency.
+
+    Ends with `q`, at the end of a recording, after `--seconds`, or with Ctrl-C, which seals the
+    session at once and leaves its report to `stream report`.
+
+    Parameters
+    ----------
+    source
+        `device:0`, `rtsp://...`, `tcp://HOST:PORT`, `udp://...`, `http://...`, `igtl://...`, a
+        recording or `phantom:kidney`, both at their own pace.
+    model
+        ONNX model made by `stream train`; the bundled demonstration model by default.
+    engine
+        Which engine answers.
+    flags
+        How the session runs.
+    json
+        Print the result as JSON.
+    """
+    settings = load_config(flags.config, {})
+    device = _check(source, model, flags)
+    with ExitStack() as stack:
+        folder = _session_folder(source, flags)
+        stack.enter_context(locked(folder))
+        ends = stack.enter_context(rendezvous())
+        ring = stack.enter_context(shared_ring())
+        config = LiveConfig(
+            session=new_session_name(),
+            started_ns=now_ns(),
+            folder=str(folder.absolute()),
+            source=_whole(source),
+            repeatable=kind_of(source) == "paced",
+            loop=flags.loop,
+            mask=flags.mask,
+            device=device,
+            wanted=_wanted(model, engine),
+            analysis=settings,
+            freshness_ms=flags.freshness_ms,
+            record=flags.record,
+            window=flags.window,
+            full_screen=flags.full_screen,
+            endpoints=ends,
+            ring=ring.fd,
+        )
+        ending = _supervise(config, folder, flags.seconds)
+    return _close(folder, ending, flags.report, json=json)
+
+
+def _check(source: str, model: Path, flags: LiveFlags) -> tuple[int, int, float] | None:
+    """Refuse what cannot be right before anything starts; return the wishes for a device."""
+    kind_of(source)
+    if not model.is_file():
+        raise UsageError(str(model), "no such model", "give an .onnx file")
+    if not 1 <= flags.freshness_ms <= MAX_FRESHNESS_MS:
+        wanted = f"expected 1 to {MAX_FRESHNESS_MS}"
+        raise UsageError("--freshness-ms", str(flags.freshness_ms), wanted, fault="C06")
+    if flags.seconds is not None and not flags.seconds > 0:
+        raise UsageError("--seconds", str(flags.seconds), "expected more than 0", fault="C06")
+    if flags.size is None and flags.rate is None:
+        return None
+    width, _, height = (flags.size or "0x0").lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise UsageError("--size", str(flags.size), "expected such as 1280x720", fault="C06")
+    return int(width), int(height), flags.rate or 0.0
+
+
+def _whole(source: str) -> str:
+    """Return the source as the children find it, who start in another folder."""
+    recording = kind_of(source) == "paced" and not source.startswith("phantom:")
+    return str(Path(source).absolute()) if recording else source
+
+
+def _wanted(model: Path, engine: EngineFlags) -> EngineWanted:
+    return EngineWanted(
+        model=str(model.absolute()),
+        engine=engine.engine,
+        precision=engine.precision,
+        force=engine.force,
+        require_gpu=engine.require_gpu,
+        cache=str(engine.cache.absolute()) if engine.cache else None,
+    )
+
+
+def _session_folder(source: str, flags: LiveFlags) -> Path:
+    """Make the session folder; one that exists is refused, with who holds it if it is in use."""
+    if flags.name is None:
+        return make_folder(flags.out, shown_address(source).rpartition("/")[2])
+    folder = flags.out / flags.name
+    if not folder.exists():
+        return make_folder(flags.out, flags.name)
+    with locked(folder):
+        raise UsageError(str(folder), "exists", "give another --name", fault="C08")
+
+
+def _supervise(config: LiveConfig, folder: Path, seconds: float | None) -> Ending:
+    """Run the roles until the session ends; signals end it in order."""
+    until_ns = config.started_ns + round(seconds * 1e9) if seconds else None
+
+    def stopping() -> Ending | None:
+        if number := caught[0]:
+            return Ending(INTERRUPTED + number, signal.Signals(number).name)
+        if until_ns is not None and now_ns() >= until_ns:
+            return Ending(0, f"{seconds:g} s are over")
+        return None
+
+    with (
+        catching(signal.SIGINT, signal.SIGTERM) as caught,
+        (folder / LOG).open("ab") as log,
+        Supervisor(config, ROLES, log.fileno()) as supervisor,
+    ):
+        return supervisor.run(stopping)
+
+
+@contextmanager
+def catching(*numbers: signal.Signals) -> Iterator[list[int]]:
+    """Turn signals into a number that a loop looks at; yields a list with the last one, or 0."""
+    caught = [0]
+
+    def catch(number: int, _frame: FrameType | None) -> None:
+        caught[0] = number
+
+    before = {number: signal.signal(number, catch) for number in numbers}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _close(folder: Path, ending: Ending, report: bool, *, json: bool) -> int:
+    """Write the report unless the user is in a hurry; say how the session ended."""
+    manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
+    if manifest is None:
+        if ending.status in (2, 3):
+            shutil.rmtree(folder)
+        _fail(ending, "no frame was analysed")
+        return ending.status or 5
+    hurried = ending.status >= INTERRUPTED
+    if report and not hurried:
+        manifest = finish(folder, manifest)
+    if ending.status and not hurried:
+        _fail(ending, manifest.verdict.text)
+    _show(folder, manifest, ending, json=json)
+    return ending.status or (4 if manifest.partial else 0)
+
+
+def _fail(ending: Ending, otherwise: str) -> None:
+    cause = ending.cause or otherwise
+    console.fail(cause if cause.startswith("error") else f"error live: {cause}")
+
+
+def _show(folder: Path, manifest: Manifest, ending: Ending, *, json: bool) -> None:
+    ledger = {name: count for name, count in manifest.ledger.items() if count}
+    if json:
+        console.show_json(
+            {
+                "session": str(folder),
+                "ended": ending.cause,
+                "ledger": manifest.ledger,
+                "verdict": manifest.verdict.text,
+            }
+        )
+        return
+    console.say(f"{ending.cause}: {manifest.verdict.text}")
+    console.say(f"ledger: {', '.join(f'{name} {count}' for name, count in ledger.items())}")
+    page = folder / "report" / "index.html"
+    console.say(f"report: {page}" if page.exists() else f"report: run `stream report {folder}`")

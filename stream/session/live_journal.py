@@ -1,0 +1,177 @@
+"""The journal of a live session: what was lost, how the source changed, what was recorded."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from engines.pixels import Pixels
+from stream.analysis.topk import RankedFrame
+from stream.frame import Frame, FrameId, Prediction, StageTimes
+from stream.session.account import Loss
+from stream.session.content import decode_png
+from stream.session.journal import FLUSH_NS, Journal, RankedRow, open_reading, storage_errors
+from stream.session.ledger import LOSSES, NAMES
+
+assert FLUSH_NS <= 100_000_000, "F30: what is older than 100 ms is on the disk"
+
+_LIVE_SCHEMA = """
+CREATE TABLE IF NOT EXISTS losses (
+    first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, name TEXT NOT NULL,
+    reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS epochs (
+    epoch INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, first_index INTEGER NOT NULL,
+    size_wh TEXT NOT NULL, box_xyxy TEXT NOT NULL, outline TEXT NOT NULL, cause TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS recorded (
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (epoch, seq)) WITHOUT ROWID;
+"""
+
+
+class EpochRow(NamedTuple):
+    """One epoch; lists as JSON, see `stream.live.messages.EpochNote`."""
+
+    epoch: int
+    first_seq: int
+    first_index: int
+    size_wh: str
+    box_xyxy: str
+    outline: str
+    cause: str
+
+
+class RecordedRow(NamedTuple):
+    """Where a frame lies in the recorded video: file in the session folder, place from 0."""
+
+    epoch: int
+    seq: int
+    file: str
+    place: int
+
+
+class Settled(NamedTuple):
+    """What a journal holds so far.
+
+    Parameters
+    ----------
+    until : frames below this seq are settled
+    labels : valid frames by smoothed label
+    ranked : its key frames; pinned ones apart
+    """
+
+    until: int
+    labels: dict[str, int]
+    ranked: list[RankedFrame]
+    pinned: list[RankedFrame]
+
+
+NOTHING_SETTLED = Settled(0, {}, [], [])
+
+
+class LiveJournal(Journal):
+    """A journal that a recorder can take up again after a crash.
+
+    Every commit is synced, so what was committed survives a loss of power.
+    """
+
+    schema = Journal.schema + _LIVE_SCHEMA
+    synchronous = "FULL"
+
+    def add_losses(self, losses: list[Loss]) -> None:
+        """Add runs of frames that nobody answered for."""
+        self._insert("losses", losses)
+
+    def add_epoch(self, row: EpochRow) -> None:
+        """Add an epoch; a second note of the same one changes nothing."""
+        self._insert("epochs", [row], or_ignore=True)
+
+    def add_recorded(self, row: RecordedRow) -> None:
+        """Add the place of a frame in the recorded video."""
+        self._insert("recorded", [row])
+
+    def save_ranked(self, rows: list[RankedRow]) -> None:
+        """Replace the key frames."""
+        self._replace("ranked", rows)
+
+    def save_ledger(self, totals: Mapping[str, int]) -> None:
+        """Replace the ledger."""
+        self._replace("ledger", list(totals.items()))
+        self._flush()
+
+    def gaps(self, grabbed: int) -> list[tuple[int, int]]:
+        """Return the runs of frames below `grabbed` that are neither answered nor lost."""
+        with storage_errors(self._path):
+            self._rows.clear()  # what could not be written is not there
+            return _gaps(self._db, grabbed)
+
+    def count(self, grabbed: int) -> dict[str, int]:
+        """Return the ledger: every frame below `grabbed` once, by what the journal says of it."""
+        with storage_errors(self._path):
+            totals = dict.fromkeys(NAMES, 0)
+            states = "SELECT state, count(*) FROM frames GROUP BY state"
+            for state, count in self._db.execute(states):
+                totals[LOSSES.get(state, "analysed")] += count
+            losses = "SELECT name, sum(last_seq - first_seq + 1) FROM losses GROUP BY name"
+            for name, count in self._db.execute(losses):
+                totals[name] += count
+            totals["not_recorded"] += sum(b - a + 1 for a, b in _gaps(self._db, grabbed))
+        return totals | {"grabbed": grabbed}
+
+
+def _gaps(db: sqlite3.Connection, grabbed: int) -> list[tuple[int, int]]:
+    runs = "SELECT seq, seq FROM frames UNION ALL SELECT first_seq, last_seq FROM losses ORDER BY 1"
+    found, start = [], 0
+    for first, last in db.execute(runs):
+        if start < first:
+            found.append((start, first - 1))
+        start = max(start, last + 1)
+    if start < grabbed:
+        found.append((start, grabbed - 1))
+    return found
+
+
+def read_settled(path: Path, session: str, digest: str = "") -> Settled:
+    """Read what a recorder needs to go on with a journal.
+
+    Raises
+    ------
+    StorageError
+        If the journal cannot be read.
+    """
+    with open_reading(path) as db:
+        ends = "SELECT max(seq) s FROM frames UNION SELECT max(last_seq) FROM losses"
+        last = db.execute(f"SELECT max(s) FROM ({ends})").fetchone()[0]  # noqa: S608 - constant
+        labels = "SELECT label, count(*) FROM frames WHERE label != '' GROUP BY label"
+        rows = db.execute("SELECT * FROM ranked JOIN frames USING (epoch, seq) ORDER BY rank")
+        kept = [(_ranked_frame(row, session, digest), bool(row["pinned"])) for row in rows]
+        return Settled(
+            until=0 if last is None else last + 1,
+            labels=dict(db.execute(labels).fetchall()),
+            ranked=[frame for frame, pinned in kept if not pinned],
+            pinned=[frame for frame, pinned in kept if pinned],
+        )
+
+
+def _ranked_frame(row: sqlite3.Row, session: str, digest: str) -> RankedFrame:
+    identity = FrameId(session, row["epoch"], row["seq"])
+    image = decode_png(row["image_png"])
+    shape = msgspec.json.decode(row["cam_shape"])
+    prediction = Prediction(
+        id=identity,
+        state=row["state"],
+        reason=row["reason"],
+        probs=np.array(msgspec.json.decode(row["probs"]), np.float32),
+        cam=np.frombuffer(row["cam"], "<f4").reshape(shape),
+        features=np.frombuffer(row["features"], "<f4"),
+        distance=row["distance"],
+        times=StageTimes(row["preprocess_ns"], row["engine_ns"]),
+        model_digest=digest,
+    )
+    frame = Frame(identity, Pixels((image,)), row["captured_ns"], row["pts_ns"], "")
+    parts = msgspec.json.decode(row["score_parts"])
+    return RankedFrame(frame, prediction, row["time_ns"], row["score"], parts, rank=row["rank"])

@@ -1,0 +1,1 @@
+"""Sources that run in real time: devices, network streams, OpenIGTLink, files at their own pace."""
