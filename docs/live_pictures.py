@@ -109,7 +109,12 @@ def keys_of(moments: list[Moment], spec: ModelSpec) -> tuple[Key, ...]:
         ):
             chosen.append(moment)
     return tuple(
-        Key(_thumbnail(m.image), _clock(m.time_s), float(m.smoothed[spec.positive_index]), m is pin)
+        Key(
+            _thumbnail(m.image),
+            f"0:{m.time_s:04.1f}",
+            float(m.smoothed[spec.positive_index]),
+            m is pin,
+        )
         for pin in chosen[1:2]
         for m in chosen
     )
@@ -176,7 +181,7 @@ def _heat(moment: Moment, spec: ModelSpec) -> float:
 def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height = round(KEY_WIDTH_PX * image.shape[0] / image.shape[1])
     small = cv2.resize(image, (KEY_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(small, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 
 def _clock(time_s: float) -> str:

@@ -94,8 +94,8 @@ def answers(head: str, body: bytes = b"", *, then: Serve = closes_at_once) -> Se
     """Answer one HTTP request."""
 
     def serve(client: socket.socket, stop: threading.Event) -> None:
-        while b"\r\n\r\n" not in client.recv(1 << 16):
-            pass
+        if not client.recv(1 << 16):
+            return
         sends(head.encode() + b"\r\n\r\n" + body, then=then)(client, stop)
 
     return serve
@@ -144,7 +144,10 @@ def running(*command: str) -> Iterator[subprocess.Popen[str]]:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is absent")
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         text=True,
     )
     try:
@@ -157,7 +160,19 @@ def running(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 def ffmpeg(clip: Path, *target: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """Send a video file in real time with ffmpeg, as MPEG-TS, with a key frame each half second."""
-    coding = "-an -c:v libx264 -preset ultrafast -tune zerolatency -g 12 -f mpegts".split()
+    coding = [
+        "-an",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-g",
+        "12",
+        "-f",
+        "mpegts",
+    ]
     return running("ffmpeg", "-v", "error", "-re", "-i", str(clip), *coding, *target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 import socket
@@ -10,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -86,14 +88,10 @@ def test_mpeg_ts_over_udp_from_ffmpeg():
         check_live(grab(f"udp://127.0.0.1:{port}", 40), (480, 640), 25)
 
 
-def test_http_from_ffmpeg():
+def test_mpeg_ts_over_http_from_ffmpeg():
     port = senders.free_port()
     with senders.ffmpeg(senders.DEMO, "-listen", "1", f"http://127.0.0.1:{port}"):
-        until_s = time.monotonic() + 10
-        while not _listens(port) and time.monotonic() < until_s:
-            threading.Event().wait(0.05)
-        # This sender serves the first connection only, which here is our knock.
-        assert "closed" in str(loss(f"http://127.0.0.1:{port}"))
+        check_live(grab(f"http://127.0.0.1:{port}", 40), (480, 640), 25)
 
 
 def test_a_real_clip_over_tcp_from_ffmpeg():
@@ -108,3 +106,251 @@ def test_a_real_clip_over_tcp_from_ffmpeg():
 def test_rtsp_from_gstreamer():
     with senders.rtsp(senders.DEMO) as port:
         check_live(grab(f"rtsp://127.0.0.1:{port}/clip", 40), (480, 640), 25)
+
+
+def test_rtsp_with_a_login():
+    with senders.rtsp(senders.DEMO, "--login", f"user:{SECRET}") as port:
+        assert len(grab(f"rtsp://user:{SECRET}@127.0.0.1:{port}/clip", 3)) == 3
+
+
+OK = "HTTP/1.0 200 OK\r\nContent-Type: video/mp2t"
+FAULTS = {
+    "tcp silent": ("tcp", senders.silent, "silent"),
+    "tcp closed": ("tcp", senders.closes_at_once, "closed by the sender"),
+    "tcp garbage": ("tcp", senders.garbage, "not a video"),
+    "http silent": ("http", senders.silent, "silent"),
+    "http closed": ("http", senders.closes_at_once, "closed by the sender"),
+    "http garbage": ("http", senders.answers(OK, then=senders.garbage), "not a video"),
+    "http absent": ("http", senders.answers("HTTP/1.0 404 Not Found"), "404"),
+    "rtsp silent": ("rtsp", senders.silent, "silent"),
+    "rtsp closed": ("rtsp", senders.closes_at_once, "closed by the sender"),
+    "rtsp garbage": ("rtsp", senders.garbage, "silent: nothing usable"),
+    "no TLS": ("https", senders.garbage, "no secure connection"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_f14_a_stream_that_cannot_be_opened_has_its_cause_by_name(fault: str):
+    scheme, serve, cause = FAULTS[fault]
+    begun_s = time.monotonic()
+    with senders.listening(serve) as port:
+        error = loss(f"{scheme}://127.0.0.1:{port}/x")
+        assert time.monotonic() - begun_s < QUICK.open_s + 5
+    assert cause in error.problem and error.fault == "F14"
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http", "rtsp"])
+def test_f14_a_port_without_a_listener_refuses(scheme: str):
+    assert "refused" in loss(f"{scheme}://127.0.0.1:{senders.free_port()}/x").problem
+
+
+def test_f14_an_unknown_host_is_named_as_such():
+    assert "no host of that name" in loss("tcp://no-such-host.invalid:5000").problem
+
+
+def test_f14_udp_without_a_sender_is_silent():
+    port = senders.free_port(socket.SOCK_DGRAM)
+    assert "silent" in loss(f"udp://127.0.0.1:{port}").problem
+
+
+AFTER = {
+    "half-open": (senders.silent, "silent"),
+    "closed": (senders.closes_at_once, "closed by the sender"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+@pytest.mark.parametrize("fault", AFTER)
+def test_f14_a_stream_that_breaks_in_the_middle_is_lost(ts: bytes, scheme: str, fault: str):
+    then, cause = AFTER[fault]
+    half = ts[: len(ts) // 2]
+    serve = (
+        senders.answers(OK, half, then=then) if scheme == "http" else senders.sends(half, then=then)
+    )
+    with senders.listening(serve) as port:
+        assert cause in loss(f"{scheme}://127.0.0.1:{port}/x").problem
+
+
+@pytest.mark.parametrize("fault", AFTER)
+def test_f14_an_rtsp_stream_that_breaks_in_the_middle_is_lost(fault: str):
+    then, cause = AFTER[fault]
+    with (
+        senders.rtsp(senders.DEMO) as port,
+        senders.listening(senders.relays(port, 60_000, then=then)) as broken,
+    ):
+        assert cause in loss(f"rtsp://127.0.0.1:{broken}/clip").problem
+
+
+def test_f14_garbage_in_the_middle_is_lost_within_its_limit(ts: bytes):
+    begun_s = time.monotonic()
+    with senders.listening(senders.sends(ts[: len(ts) // 2], then=senders.garbage)) as port:
+        error = loss(f"tcp://127.0.0.1:{port}")
+        assert time.monotonic() - begun_s < QUICK.picture_s + 10
+    assert "no picture in 3 s" in error.problem
+
+
+def test_f14_a_trickle_is_no_video(ts: bytes):
+    with senders.listening(senders.drip(ts)) as port:
+        assert "data came, but no picture" in loss(f"tcp://127.0.0.1:{port}").problem
+
+
+def test_f14_a_stream_that_ends_is_lost_and_not_the_end_of_the_examination(ts: bytes):
+    with senders.listening(senders.sends(ts)) as port:
+        grabber = open_live(f"tcp://127.0.0.1:{port}", QUICK)
+        count = 0
+        with pytest.raises(SourceError, match="closed by the sender"):
+            while grabber.grab() is not None:
+                count += 1
+        with pytest.raises(SourceError, match="closed"):
+            grabber.grab()
+        grabber.close()
+    assert count > 50
+
+
+def test_f14_waits_double_up_to_five_seconds_without_end_and_start_anew():
+    backoff = Backoff()
+    assert [backoff.next_s() for _ in range(7)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    backoff.reset()
+    assert backoff.next_s() == 0.5
+
+
+def test_f14_damage_on_the_way_is_marked_and_the_stream_goes_on(ts: bytes):
+    rng, hurt = np.random.default_rng(1), bytearray(ts)
+    for place in rng.integers(len(ts) // 3, len(ts) // 2, 40):
+        hurt[place] ^= 0xFF
+    with senders.listening(senders.sends(bytes(hurt), then=senders.silent)) as port:
+        grabber = open_live(f"tcp://127.0.0.1:{port}", QUICK)
+        pictures = [grabber.grab() for _ in range(45)]
+        grabber.close()
+    assert any(p.damage for p in pictures) and not pictures[0].damage and not pictures[-1].damage
+
+
+def test_f35_a_hundred_lost_streams_leave_no_descriptor(ts: bytes):
+    fds = Path("/proc/self/fd")
+    with senders.listening(senders.sends(ts[:20_000])) as port:
+        loss(f"tcp://127.0.0.1:{port}")
+        before = len(list(fds.iterdir()))
+        for _ in range(100):
+            loss(f"tcp://127.0.0.1:{port}")
+        threading.Event().wait(0.2)  # the sender's side closes in its own thread
+        assert len(list(fds.iterdir())) <= before + 2
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "rtsp"])
+def test_close_from_another_thread_ends_a_grab_under_way(ts: bytes, scheme: str):
+    ended = threading.Event()
+
+    def take_all() -> None:
+        with pytest.raises(SourceError):
+            while True:
+                grabber.grab()
+        ended.set()
+
+    with (
+        senders.rtsp(senders.DEMO) as source,
+        senders.listening(senders.sends(ts, then=senders.silent)) as plain,
+        senders.listening(senders.relays(source, 60_000, then=senders.silent)) as relay,
+    ):
+        place = f"127.0.0.1:{plain}" if scheme == "tcp" else f"127.0.0.1:{relay}/clip"
+        grabber = open_live(f"{scheme}://{place}", PATIENT if scheme == "tcp" else QUICK)
+        reader = threading.Thread(target=take_all)
+        reader.start()
+        grabber.close()
+        grabber.close()
+        reader.join(8)
+        assert ended.is_set()
+
+
+def test_f19_source_time_that_goes_back_and_leaps_passes_through(ts: bytes):
+    leap = 24 * 3600 * 90_000
+    joined = ts + shifted(ts, leap) + ts
+    with senders.listening(senders.sends(joined, then=senders.silent)) as port:
+        grabber = open_live(f"tcp://127.0.0.1:{port}", QUICK)
+        pictures = [grabber.grab() for _ in range(170)]
+        grabber.close()
+    steps = [b.pts_ns - a.pts_ns for a, b in itertools.pairwise(pictures)]
+    assert max(steps) > 23 * 3600e9 and min(steps) < -23 * 3600e9
+    captured = [picture.captured_ns for picture in pictures]
+    assert captured == sorted(captured)
+
+
+def test_v14_a_stream_of_more_than_4096_pixels_is_refused(tmp_path: Path):
+    huge = senders.as_ts(write_clip(tmp_path / "huge.mp4", 12, size_wh=(4160, 64)))
+    with senders.listening(senders.sends(huge, then=senders.silent)) as port:
+        error = loss(f"tcp://127.0.0.1:{port}")
+    assert error.fault == "V14" and "4160x64" in error.problem
+
+
+CANARY_LISTS = {
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n",
+    "ffconcat": "ffconcat version 1.0\nfile {}\n",
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static">'
+    "<BaseURL>{}</BaseURL></MPD>",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n{}",
+}
+
+
+@pytest.mark.parametrize("kind", CANARY_LISTS)
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_v22_a_list_that_points_elsewhere_is_not_followed(kind: str, scheme: str):
+    touched = threading.Event()
+    with senders.listening(lambda _client, _stop: touched.set()) as canary:
+        body = CANARY_LISTS[kind].format(f"http://127.0.0.1:{canary}/x.ts").encode()
+        head = "HTTP/1.0 200 OK\r\nContent-Type: application/vnd.apple.mpegurl"
+        serve = senders.answers(head, body) if scheme == "http" else senders.sends(body)
+        with senders.listening(serve) as port:
+            assert loss(f"{scheme}://127.0.0.1:{port}/list.{kind}").fault == "F14"
+    assert not touched.is_set()
+
+
+def test_v22_a_redirection_is_not_followed():
+    touched = threading.Event()
+    with senders.listening(lambda _client, _stop: touched.set()) as canary:
+        head = f"HTTP/1.0 302 Found\r\nLocation: http://127.0.0.1:{canary}/x"
+        with senders.listening(senders.answers(head)) as port:
+            assert "not followed" in loss(f"http://127.0.0.1:{port}/x").problem
+    assert not touched.is_set()
+
+
+def wrong_rtsp_login() -> SourceError:
+    with senders.rtsp(senders.DEMO, "--login", "user:right") as port:
+        return loss(f"rtsp://user:{SECRET}@127.0.0.1:{port}/clip?key={SECRET}")
+
+
+def wrong_http_login() -> SourceError:
+    head = 'HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"'
+    with senders.listening(senders.answers(head)) as port:
+        return loss(f"http://user:{SECRET}@127.0.0.1:{port}/x?key={SECRET}")
+
+
+def refused_with_login() -> SourceError:
+    return loss(f"rtsp://user:{SECRET}@127.0.0.1:{senders.free_port()}/clip?key={SECRET}")
+
+
+@pytest.mark.parametrize("fail", [wrong_rtsp_login, wrong_http_login, refused_with_login])
+def test_f14_credentials_are_in_no_error_log_or_output(fail, caplog, capfd):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(1, "libav"):
+        error = fail()
+    chain = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__context__)
+    printed = capfd.readouterr()
+    assert SECRET not in chain + caplog.text + printed.out + printed.err
+    assert fail is refused_with_login or "wrong login" in error.problem
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1", "tcp://127.0.0.1:99999", "tcp://:80/ x"])
+def test_an_address_without_host_or_port_is_a_usage_error(address: str):
+    with pytest.raises(UsageError):
+        open_live(address)
+
+
+def shifted(ts: bytes, ticks: int) -> bytes:
+    """Return MPEG-TS with its time moved, made anew from the packets."""
+    target = io.BytesIO()
+    with av.open(io.BytesIO(ts)) as source, av.open(target, "w", format="mpegts") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                packet.stream = stream
+                out.mux(packet)
+    return target.getvalue()

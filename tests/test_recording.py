@@ -53,7 +53,7 @@ def same(given, found):
 
 
 @pytest.mark.parametrize("name", ["grey", "rgb", *SUBSAMPLED])
-@pytest.mark.parametrize("shape", [(96, 128), (47, 65), (720, 16)], ids=["even", "odd", "narrow"])
+@pytest.mark.parametrize("shape", [(96, 128), (75, 93), (720, 64)], ids=["even", "odd", "narrow"])
 def test_every_layout_comes_back_bit_by_bit(tmp_path, name, shape):
     given = [picture(name, shape=shape, seed=seed) for seed in range(3)]
     assert record(tmp_path / "a.mkv", given) == [0, 1, 2]
@@ -66,7 +66,7 @@ def test_every_layout_comes_back_bit_by_bit(tmp_path, name, shape):
 @pytest.mark.parametrize("full_range", [True, False], ids=["full", "limited"])
 @pytest.mark.parametrize("matrix", ["bt601", "bt709"])
 def test_range_and_matrix_come_back(tmp_path, name, full_range, matrix):
-    given = picture(name, full_range, matrix, (720, 32))
+    given = picture(name, full_range, matrix, (720, 64))
     record(tmp_path / "a.mkv", [given])
     assert same(given, next(iter(read_recording(tmp_path / "a.mkv"))))
 
@@ -149,10 +149,8 @@ def test_f27_a_disk_that_is_full_is_an_error_of_storage(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
-        with pytest.raises(StorageError, match="cannot be written"):  # noqa: PT012
-            with VideoWriter(tmp_path / "a.mkv", layout_of(picture("420"))) as writer:
-                for number in range(60):
-                    writer.add(picture("420", seed=number), number * 40 * MS)
+        with pytest.raises(StorageError, match="cannot be written"):
+            record(tmp_path / "a.mkv", [picture("420", seed=seed) for seed in range(60)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(list(read_recording(tmp_path / "a.mkv"))) > 1

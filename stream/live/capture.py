@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from engines.pixels import Pixels
 from stream.clock import MS, host_id, now_ns
-from stream.live.links import publish_frames
+from stream.live.channels import Publisher
 from stream.live.config import LiveConfig
 from stream.live.grabbing import Delivered, Grabbing, Opening
 from stream.live.judge import CaptureJudge, Judged
 from stream.live.keeper import EXIT_REOPEN
+from stream.live.links import publish_frames
+from stream.live.masking import Masking
 from stream.live.messages import EpochNote, FrameHeader
 from stream.live.payload import layout_of
 from stream.live.ring import FrameRing
 from stream.live.role import Post, Stop
-from stream.live.sector import Masker, Sector, find_sector
-from stream.live.channels import Publisher
 from stream.sources.live.address import kind_of
 from stream.sources.live.base import Grabber
 from stream.sources.live.open import LiveOptions, open_live
@@ -27,9 +27,6 @@ HUNG_NS = 2500 * MS
 """A source that is asked and says nothing for so long is opened again, by a new process (F11)."""
 LOST_NS = 12_000 * MS
 """The same for a source that is being opened: its own time limits come first."""
-FIRST_LOOK, NEXT_LOOK = 8, 3
-"""Pictures from which the sector is found at the start, and after a change of format."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -90,9 +87,7 @@ class _Capture:
         self._before = self._first_seq - 1
         self._judge = CaptureJudge()
         self._opening: Opening | None = None
-        self._looked_at: list[Pixels] = []
-        self._looking = 0
-        self._masker: Masker | None = None
+        self._masking = Masking(on=config.mask)
         self._grabbed = self._published = 0
         self._source = ""
 
@@ -100,14 +95,20 @@ class _Capture:
         """Count a picture, judge it, and publish what may leave."""
         seq = self._first_seq + delivered.number
         self._grabbed = delivered.number + 1
-        judged = self._judge.take(delivered.grabbed)
+        judged = self._judge.take(delivered.grabbed, self._masking.box_xyxy)
         if judged.jumped:
-            self._post.note("discontinuity", "the source's time went back or leapt", self._epoch, seq)
+            text = "the source's time went back or leapt"
+            self._post.note("discontinuity", text, max(0, self._epoch), seq)
         if delivered.opening is not self._opening or judged.new_format:
             self._begin(delivered, seq, "format changed" if judged.new_format else "")
         if self._ring:
             self._ring.next_seq = seq + 1
-        if self._look(delivered, seq):
+        looked = self._masking.look(delivered.grabbed)
+        if looked == "grown":
+            self._begin_epoch("the sector grew", seq, delivered.index)
+        if looked in ("found", "grown"):
+            self._announce(delivered.grabbed.pixels)
+        if looked != "waiting":
             self._publish(delivered, seq, judged)
 
     def report(self, cause: str) -> None:
@@ -125,35 +126,20 @@ class _Capture:
 
     def _begin(self, delivered: Delivered, seq: int, cause: str) -> None:
         """Start an epoch: the source was opened, or its format changed."""
+        first = self._epoch < 0
+        self._begin_epoch(cause or ("started" if first else "reopened"), seq, delivered.index)
+        if self._ring:
+            self._ring.reserve(delivered.grabbed.pixels.nbytes)
+        self._opening, self._source = delivered.opening, delivered.opening.info.name
+        self._masking.begin(first=first)
+
+    def _begin_epoch(self, cause: str, seq: int, index: int) -> None:
         self._epoch += 1
-        first = self._epoch == 0
         if self._ring:
             self._ring.epoch = self._epoch + 1
-            self._ring.reserve(delivered.grabbed.pixels.nbytes)
-        self._cause = cause or ("started" if first else "reopened")
-        self._opening, self._source = delivered.opening, delivered.opening.info.name
-        self._began = seq, delivered.index
-        self._masker = None
-        self._looked_at = []
-        self._looking = (FIRST_LOOK if first else NEXT_LOOK) if self._config.mask else 0
-        if not self._looking:
-            self._announce(delivered.grabbed.pixels, None)
+        self._cause, self._began = cause, (seq, index)
 
-    def _look(self, delivered: Delivered, seq: int) -> bool:
-        """Tell whether the picture may leave: not before it is known what to mask."""
-        if not self._looking:
-            return True
-        self._looked_at.append(delivered.grabbed.pixels)
-        self._looking -= 1
-        if not self._looking:
-            sector = find_sector(self._looked_at)
-            self._masker = Masker(sector) if sector else None
-            self._announce(delivered.grabbed.pixels, sector)
-            self._looked_at = []
-            return True
-        return False
-
-    def _announce(self, pixels: Pixels, sector: Sector | None) -> None:
+    def _announce(self, pixels: Pixels) -> None:
         height, width = pixels.shape_hw
         seq, index = self._began
         self._post.send(
@@ -163,15 +149,15 @@ class _Capture:
                 first_seq=seq,
                 first_index=index,
                 size_wh=(width, height),
-                box_xyxy=sector.box_xyxy if sector else (0, 0, width, height),
-                outline=sector.outline if sector else (),
+                box_xyxy=self._masking.box_of(pixels),
+                outline=self._masking.outline,
                 cause=self._cause,
             )
         )
 
     def _publish(self, delivered: Delivered, seq: int, judged: Judged) -> None:
         grabbed = delivered.grabbed
-        pixels = self._masker.apply(grabbed.pixels) if self._masker else grabbed.pixels
+        pixels = self._masking.apply(grabbed.pixels)
         slot = self._ring.write(seq, pixels) if self._ring else None
         header = FrameHeader(
             session=self._config.session,
@@ -186,7 +172,7 @@ class _Capture:
             slot=slot,
             damage=grabbed.damage,
             frozen=judged.frozen,
-            masked=self._masker is not None,
+            masked=bool(self._masking.outline),
             source=self._source[:300],
         )
         self._frames.publish(header, () if slot is not None else pixels.planes)

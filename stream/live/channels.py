@@ -91,7 +91,9 @@ class _Receiver(_Channel):
             if not wait_for((self._socket,), left_ms):
                 break
             part = self._socket.take()
-            received = self._intake.take(part.buffer, peer_of(part)) if part else None
+            if part is None:  # an empty part is false, and still has to be counted
+                continue
+            received = self._intake.take(part.buffer, peer_of(part))
             if received is not None:
                 return received
         return None

@@ -85,7 +85,7 @@ def check_values(message: msgspec.Struct, payload: memoryview) -> None:
     for name, array in split_arrays(message, payload).items():
         good = bool(np.isfinite(array).all())
         if good and name in ("probs", "smoothed"):
-            good = bool(-_ROUNDING <= array.min() and array.max() <= 1 + _ROUNDING)
+            good = bool(array.min() >= -_ROUNDING and array.max() <= 1 + _ROUNDING)
         if not good:
             raise WireError("values", f"{name} of a result holds what is no number for it")
 

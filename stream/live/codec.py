@@ -136,13 +136,14 @@ def encode(message: Message, payload: Sequence[Buffer] = ()) -> bytes | memoryvi
     """
     kind = _BY_STRUCT[type(message)]
     header = _ENCODER.encode(message)
-    size = sum(memoryview(part).nbytes for part in payload)
+    parts = [_numbers(part) for part in payload]
+    size = sum(part.nbytes for part in parts)
     if size != payload_bytes(message):
         raise ValueError(f"payload of {size} bytes: the header says {payload_bytes(message)}")
     if len(header) > kind.header_bytes:
         raise ValueError(f"header of {len(header)} bytes: expected at most {kind.header_bytes}")
     head = PREAMBLE.pack(MAGIC, VERSION, kind.code, 0, len(header), size) + header
-    return _joined(head, payload, size) if size else head
+    return _joined(head, parts, size) if size else head
 
 
 def decode(data: bytes | memoryview, limits: Limits) -> Received:
@@ -199,16 +200,19 @@ def _read_header(kind: Kind, header: memoryview) -> Message:
     return message
 
 
-def _joined(head: bytes, payload: Iterable[Buffer], size: int) -> memoryview:
+def _joined(head: bytes, parts: Iterable[NDArray[Any]], size: int) -> memoryview:
     whole = np.empty(len(head) + size, np.uint8)
     whole[: len(head)] = np.frombuffer(head, np.uint8)
     place = len(head)
-    for part in payload:
-        array = part if isinstance(part, np.ndarray) else np.frombuffer(part, np.uint8)
-        end = place + array.nbytes
-        np.copyto(_little(whole[place:end], array).reshape(array.shape), array)
+    for part in parts:
+        end = place + part.nbytes
+        np.copyto(_little(whole[place:end], part).reshape(part.shape), part)
         place = end
-    return memoryview(whole)
+    return whole.data
+
+
+def _numbers(part: Buffer) -> NDArray[Any]:
+    return part if isinstance(part, np.ndarray) else np.frombuffer(part, np.uint8)
 
 
 def _little(target: NDArray[np.uint8], array: NDArray[Any]) -> NDArray[Any]:

@@ -25,12 +25,14 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     frames : capture publishes, newest wins
     results : the worker publishes
+    records : the recorder collects the same results, none of which may be missed
     posts : the supervisor collects
     news : the supervisor publishes
     """
 
     frames: str = ""
     results: str = ""
+    records: str = ""
     posts: str = ""
     news: str = ""
 

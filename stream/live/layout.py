@@ -8,7 +8,7 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
 
 MIN_WH = (320, 180)
-_SIDE, _LEAST_SIDE_SHARE = 47.0, 0.27
+_SIDE, _LEAST_SIDE, _SIDE_SHARE = 47.0, 42.0, 0.27
 _BOTTOM = 19.5
 _HEADER, _PANEL, _FOOTER = 12.0, 48.0, 4.5
 _KEYS_SHARE = 0.56
@@ -54,7 +54,7 @@ def lay_out(size_wh: tuple[int, int]) -> Layout:
     if width < MIN_WH[0] or height < MIN_WH[1]:
         raise ValueError(f"screen {size_wh}: expected at least {MIN_WH}")
     unit = min(height, width / _NARROWEST) / 100
-    side = width - round(min(_SIDE * unit, max(_LEAST_SIDE_SHARE * width, 36 * unit)))
+    side = width - round(min(_SIDE * unit, max(_LEAST_SIDE * unit, _SIDE_SHARE * width)))
     low = height - round(_BOTTOM * unit)
     split = side - round(_KEYS_SHARE * side)
     header, panel = round(_HEADER * unit), round((_HEADER + _PANEL) * unit)

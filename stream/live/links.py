@@ -22,9 +22,24 @@ def publish_frames(config: LiveConfig) -> Publisher:
 
 
 def publish_results(config: LiveConfig) -> Publisher:
-    """Open the worker's end of the results; what it said last is still sent when it ends."""
-    ends, keys = config.endpoints, _keys(config)
-    return Publisher(Link(ends.results, keys, queue=RECORDED_QUEUE, linger_ms=LAST_WORDS_MS))
+    """Open the worker's end of the results, for viewers."""
+    return Publisher(Link(config.endpoints.results, _keys(config)))
+
+
+def push_records(config: LiveConfig) -> Pusher:
+    """Open the worker's end of the results, for the recorder; the last are still sent at the end.
+
+    A publisher drops what it says before a subscriber has joined; here it waits for a recorder
+    that starts later, or again.
+    """
+    link = Link(config.endpoints.records, queue=RECORDED_QUEUE, linger_ms=LAST_WORDS_MS)
+    return Pusher(link)
+
+
+def collect_records(config: LiveConfig) -> Puller:
+    """Open the recorder's end of the results."""
+    link = Link(config.endpoints.records, queue=RECORDED_QUEUE)
+    return Puller(link, RESULTS, config.session)
 
 
 def newest_frames(config: LiveConfig) -> Subscriber:
@@ -41,8 +56,8 @@ def every_header(config: LiveConfig) -> Subscriber:
 
 
 def every_result(config: LiveConfig) -> Subscriber:
-    """Open an end of the results."""
-    link = Link(config.endpoints.results, _keys(config), queue=RECORDED_QUEUE)
+    """Open a viewer's end of the results."""
+    link = Link(config.endpoints.results, _keys(config))
     return Subscriber(link, RESULTS, config.session or None)
 
 

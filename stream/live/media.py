@@ -1,4 +1,4 @@
-"""Time of live pictures: how long into the session they were captured, whatever the source says."""
+"""The time that a source gives with its pictures: watched, and never believed."""
 
 from __future__ import annotations
 
@@ -23,22 +23,3 @@ class SourceTime:
             return last_ns is not None and not was_absent
         self._last_ns = pts_ns
         return last_ns is not None and not 0 <= pts_ns - last_ns <= MAX_LEAP_NS
-
-
-class LiveClock:
-    """The counterpart of `stream.analysis.smooth.MediaClock` for live pictures.
-
-    Parameters
-    ----------
-    start_ns : `stream.clock.now_ns` when the session started, on the capturing machine
-    """
-
-    def __init__(self, start_ns: int) -> None:
-        self._start_ns = start_ns
-        self._now_ns = 0
-        self._source_time = SourceTime()
-
-    def read(self, captured_ns: int, pts_ns: int | None) -> tuple[int, bool]:
-        """Return ns since the start, never decreasing, and whether the source's time jumped."""
-        self._now_ns = max(self._now_ns, captured_ns - self._start_ns)
-        return self._now_ns, self._source_time.jumps(pts_ns)

@@ -15,8 +15,8 @@ from stream.live.codec import Received
 from stream.live.messages import (
     ArrayShape,
     FrameHeader,
-    PixelLayout,
     Pin,
+    PixelLayout,
     Ranking,
     ResultHeader,
 )

@@ -181,6 +181,7 @@ class LiveRecord:
         """
         self._try(lambda: self._journal.add_losses(self._account.finish(grabbed)))
         self.save_keys()
+        self._try(self._journal.flush)
         reason = self.stopped or "rows are missing"
         gaps = [Loss(*gap, "not_recorded", reason) for gap in self._journal.gaps(grabbed)]
         self._try(lambda: self._journal.add_losses(gaps), again=True)

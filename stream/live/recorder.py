@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stream.clock import MS, now_ns
 from stream.errors import StorageError
-from stream.live.links import every_header, every_result, hear_news, take_all
+from stream.live.links import collect_records, every_header, hear_news, take_all
 from stream.live.codec import Received
 from stream.live.config import LiveConfig
 from stream.live.film import Film
@@ -46,7 +46,7 @@ def run_recorder(config: LiveConfig, post: Post, stop: Stop) -> int:
     """Record until told to stop, then take what is still on its way, and seal the session."""
     with (
         every_header(config) as frames,
-        every_result(config) as results,
+        collect_records(config) as results,
         hear_news(config) as news,
     ):
         poller = Poller(frames, results, news)

@@ -17,14 +17,14 @@ _LOOKS: dict[str, tuple[Colour, Colour]] = {
     "note": (NOTE, INK),
 }
 _TITLE_SIZE, _CAUSE_SIZE = 6.8, 3.1
-_HEIGHT, _UNDER, _GAP, _EDGE, _ROOM_BESIDE = 9.2, 4.0, 0.4, 2.0, 30.0
+_HEIGHT, _UNDER, _GAP, _EDGE, _ROOM_BESIDE = 9.2, 4.4, 0.4, 2.0, 30.0
 
 
 def banners_of(scene: Scene) -> tuple[Banner, ...]:
     """Return at most `MOST_BANNERS`; one that says the picture is of the past is always there."""
     if not scene.frozen:
         return scene.banners[:MOST_BANNERS]
-    frozen = Banner(f"FROZEN {scene.frozen}", "space goes on", "note")
+    frozen = Banner(f"FROZEN {scene.frozen}", "press space to go on", "note")
     alarms = [banner for banner in scene.banners if banner.level == "alarm"][: MOST_BANNERS - 1]
     rest = [banner for banner in scene.banners if banner.level != "alarm"]
     return (*alarms, frozen, *rest)[:MOST_BANNERS]
@@ -73,7 +73,7 @@ def _draw(row_bgr: NDArray[np.uint8], pen: Pen, banner: Banner) -> None:
     cause = Style(_CAUSE_SIZE, ink, 500)
     if not _is_beside(row_bgr, pen, banner):
         text = pen.fit(banner.cause, cause, width)
-        pen.write(row_bgr, text, (edge, first + pen.px(_UNDER * 0.35)), cause)
+        pen.write(row_bgr, text, (edge, first + pen.px(_UNDER * 0.5)), cause)
         return
     start = edge + _title_width(row_bgr, pen, banner) + edge
     lines = pen.wrap(banner.cause, cause, row_bgr.shape[1] - start - edge, 2)

@@ -12,7 +12,7 @@ from stream.live.screen_picture import inner_box
 
 MOST_KEYS = 5
 _TITLE, _CLOCK, _VALUE = Style(2.6, MUTED, 500), Style(2.5, MUTED), Style(2.6, INK, 600)
-_PIN = Style(2.2, BLACK, 600)
+_NARROW_CLOCK, _PIN = Style(1.9, MUTED), Style(2.2, BLACK, 600)
 _HEAD, _FOOT, _GAP, _EDGE = 3.8, 6.3, 1.0, 2.0
 
 
@@ -47,6 +47,7 @@ def _draw_key(cell_bgr: NDArray[np.uint8], pen: Pen, key: Key) -> None:
         tall, wide = pen.px(2.8), pen.measure("pinned", _PIN) + pen.px(1.2)
         fill(room_bgr, (0, 0, wide, tall), WARNING)
         pen.write(room_bgr, "pinned", (pen.px(0.6), pen.middle_px(0, tall, _PIN)), _PIN)
-    clock = pen.fit(key.clock, _CLOCK, width)
-    pen.write(cell_bgr, clock, (0, height - pen.px(_FOOT - 2.6)), _CLOCK)
+    style = _CLOCK if pen.measure(key.clock, _CLOCK) <= width else _NARROW_CLOCK
+    clock = pen.fit(key.clock, style, width)
+    pen.write(cell_bgr, clock, (0, height - pen.px(_FOOT - 2.6)), style)
     pen.write(cell_bgr, f"{key.probability:.2f}", (0, height - pen.px(0.9)), _VALUE)

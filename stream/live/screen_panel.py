@@ -24,11 +24,12 @@ from stream.live.pen import (
 from stream.live.reading import WITHDRAWN, Reading
 from stream.report.overlay import draw_colour_bar
 
-_LABEL_SIZES, _LABEL_LINES = (9.0, 7.6, 6.7, 5.4), 2
+_LABEL_SIZES, _LABEL_LINES, _LINE_PITCH = (9.0, 7.6, 6.7, 5.9, 5.2, 4.7), 2, 1.15
 _WITHDRAWN = Style(5.4, MUTED, 500)
-_NUMBER = Style(9.0, INK, 650)
+_NUMBER, _NARROW_NUMBER = Style(9.0, INK, 650), Style(7.2, INK, 650)
 _CAPTION, _FINDING, _SMALL = Style(2.9, MUTED), Style(2.9, INK, 600), Style(2.7, MUTED)
-_EDGE, _PLATE = 2.0, 16.0
+_CAPTION_WORDS = "probability of"
+_EDGE, _PLATE, _CARET = 2.0, 16.0, 1.3
 _NUMBER_LINE, _BAR_TOP, _BAR_HEIGHT = 25.8, 29.5, 4.8
 _WORDS_LINE, _LEGEND_LINE, _HEAT_LINE = 37.8, 41.6, 45.6
 
@@ -66,11 +67,13 @@ def draw_score(view_bgr: NDArray[np.uint8], pen: Pen, reading: Reading) -> None:
     """
     left, right = pen.px(_EDGE), view_bgr.shape[1] - pen.px(_EDGE)
     baseline = pen.px(_NUMBER_LINE)
-    high, low = baseline - pen.px(_NUMBER.size * 0.85), baseline + pen.px(1.2)
-    fill(view_bgr, (left, high, left + pen.measure("0.00", _NUMBER), low), GROUND)
-    pen.write(view_bgr, f"{reading.probability:.2f}", (left, baseline), _NUMBER)
+    number = _number_style(view_bgr, pen)
+    high, low = baseline - pen.px(number.size * 0.85), baseline + pen.px(1.2)
+    fill(view_bgr, (left, high, left + pen.measure("0.00", number), low), GROUND)
+    pen.write(view_bgr, f"{reading.probability:.2f}", (left, baseline), number)
     top, bottom = pen.px(_BAR_TOP), pen.px(_BAR_TOP + _BAR_HEIGHT)
-    fill(view_bgr, (0, top - pen.px(1.5), view_bgr.shape[1], bottom + pen.px(1.0)), GROUND)
+    above = top - pen.px(_CARET) - 2  # smooth edges reach a little beyond their shape
+    fill(view_bgr, (0, above, view_bgr.shape[1], bottom + pen.px(1.0)), GROUND)
     fill(view_bgr, (left, top, right, bottom), RAIL)
     from_px, to_px = (_bar_px(view_bgr, pen, side) for side in reading.band)
     hatch(view_bgr[top:bottom, from_px:to_px], FAINT, pen.px(1.3))
@@ -90,34 +93,37 @@ def _draw_withdrawn(plate_bgr: NDArray[np.uint8], pen: Pen) -> None:
 def _draw_label(plate_bgr: NDArray[np.uint8], pen: Pen, reading: Reading) -> None:
     """Letter the label: the finding on a filled plate, others framed, uncertain on hatching."""
     height, width = plate_bgr.shape[:2]
-    colour, line = INK, pen.px(0.5)
+    rim, line = pen.px(0.5), pen.px(0.5)
     if reading.kind == "finding":
         clear(plate_bgr, FINDING)
-        colour = BLACK
     elif reading.kind == "other":
         frame(plate_bgr, (0, 0, width, height), INK, line)
     else:
-        rim = pen.px(2.4)
+        rim = pen.px(2.0)
         hatch(plate_bgr, MUTED, pen.px(2.0))
         fill(plate_bgr, (rim, rim, width - rim, height - rim), GROUND)
-    weight = 500 if reading.kind == "uncertain" else 700
-    inner_px = width - pen.px(4 if reading.kind == "uncertain" else 3)
-    size = _label_size(pen, reading.label, weight, inner_px)
-    _write_centred(plate_bgr, pen, reading.label, Style(size, colour, weight))
+    weight = 600 if reading.kind == "uncertain" else 650
+    inner_bgr = plate_bgr[:, rim + line : width - rim - line]
+    _write_centred(inner_bgr, pen, reading.label, _label_style(inner_bgr, pen, reading, weight))
 
 
-def _label_size(pen: Pen, label: str, weight: int, width_px: int) -> float:
-    """Return the largest size at which the label fits: one line if it can, else two."""
-    for size in _LABEL_SIZES[:-1]:
-        if pen.measure(label, Style(size, weight=weight)) <= width_px:
-            return size
-    return _LABEL_SIZES[-1]
+def _label_style(inner_bgr: NDArray[np.uint8], pen: Pen, reading: Reading, weight: int) -> Style:
+    """Return the largest letters in which the whole label fits, else the smallest."""
+    height, width = inner_bgr.shape[:2]
+    colour = BLACK if reading.kind == "finding" else INK
+    for size in _LABEL_SIZES:
+        style = Style(size, colour, weight)
+        lines = pen.wrap(reading.label, style, width, _LABEL_LINES)
+        cut = any(line.endswith("…") for line in lines)
+        if not cut and pen.px(size * _LINE_PITCH) * len(lines) <= height:
+            break
+    return style
 
 
 def _write_centred(plate_bgr: NDArray[np.uint8], pen: Pen, text: str, style: Style) -> None:
     height, width = plate_bgr.shape[:2]
-    lines = pen.wrap(text, style, width - pen.px(3), _LABEL_LINES)
-    pitch = pen.px(style.size * 1.15)
+    lines = pen.wrap(text, style, width, _LABEL_LINES)
+    pitch = pen.px(style.size * _LINE_PITCH)
     top = (height - pitch * len(lines)) // 2
     for index, line in enumerate(lines):
         left = (width - pen.measure(line, style)) // 2
@@ -125,12 +131,18 @@ def _write_centred(plate_bgr: NDArray[np.uint8], pen: Pen, text: str, style: Sty
         pen.write(plate_bgr, line, (left, baseline), style)
 
 
+def _number_style(view_bgr: NDArray[np.uint8], pen: Pen) -> Style:
+    """Return the letters of the number: smaller where its caption would not fit beside it."""
+    room = view_bgr.shape[1] - 2 * pen.px(_EDGE) - pen.px(1.8) - pen.measure("0.00", _NUMBER)
+    return _NUMBER if room >= pen.measure(_CAPTION_WORDS, _CAPTION) else _NARROW_NUMBER
+
+
 def _draw_caption(view_bgr: NDArray[np.uint8], pen: Pen, finding: str) -> None:
     """Say beside the number what it is the probability of."""
     left, baseline = pen.px(_EDGE), pen.px(_NUMBER_LINE)
-    beside = left + pen.measure("0.00", _NUMBER) + pen.px(1.8)
+    beside = left + pen.measure("0.00", _number_style(view_bgr, pen)) + pen.px(1.8)
     room = view_bgr.shape[1] - beside - left
-    words = pen.fit("probability of", _CAPTION, room)
+    words = pen.fit(_CAPTION_WORDS, _CAPTION, room)
     pen.write(view_bgr, words, (beside, baseline - pen.px(3.6)), _CAPTION)
     pen.write(view_bgr, pen.fit(finding, _FINDING, room), (beside, baseline), _FINDING)
 
@@ -164,12 +176,14 @@ def _draw_legend(view_bgr: NDArray[np.uint8], pen: Pen) -> None:
     pen.write(view_bgr, "uncertain", (left, baseline), _SMALL)
     left += pen.measure("uncertain", _SMALL) + pen.px(3.2)
     _draw_caret(view_bgr, pen, left, baseline - pen.px(0.3))
-    pen.write(view_bgr, "newest frame", (left + pen.px(1.7), baseline), _SMALL)
+    left += pen.px(1.7)
+    words = pen.fit("newest frame", _SMALL, view_bgr.shape[1] - left - pen.px(1))
+    pen.write(view_bgr, words, (left, baseline), _SMALL)
 
 
 def _draw_caret(view_bgr: NDArray[np.uint8], pen: Pen, x_px: int, bottom_px: int) -> None:
     """Point down at the probability of the newest frame alone."""
-    half, tall = pen.px(0.9), pen.px(1.3)
+    half, tall = pen.px(0.9), pen.px(_CARET)
     corners = [(x_px - half, bottom_px - tall), (x_px + half, bottom_px - tall), (x_px, bottom_px)]
     cv2.fillPoly(view_bgr, [np.array(corners, np.int32)], INK, cv2.LINE_AA)
 

@@ -16,7 +16,7 @@ MARK_STEPS = 24
 """Frames in one turn of the live mark."""
 
 _CLOCK, _SOURCE = Style(4.2, INK, 500), Style(2.7, MUTED)
-_NAME, _VALUE = Style(2.7, MUTED), Style(2.7, INK, 500)
+_NAME, _VALUE = Style(2.8, MUTED), Style(2.8, INK, 500)
 _FOOT, _RECORD = Style(2.4, MUTED), Style(2.7, RECORDING, 700)
 _EDGE, _PITCH, _MARK, _MARK_LINE = 2.0, 3.6, 1.9, 4.5
 _SUBPIXEL_BITS = 4

@@ -156,7 +156,7 @@ class Socket(Closing):
     def _join(self) -> None:
         if self._binds:
             self._socket.bind(self.endpoint)
-            self.endpoint = self._socket.last_endpoint.rstrip(b"\0").decode()
+            self.endpoint = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         else:
             self._socket.connect(self.endpoint)
 
@@ -190,7 +190,8 @@ class Socket(Closing):
         with suppress(zmq.Again):
             while True:
                 head, _ = self._monitor.recv_multipart(zmq.NOBLOCK)
-                self.peers.hear(*struct.unpack("=Hi", head), now_ns())
+                event, value = struct.unpack("=Hi", head)
+                self.peers.hear(event, value, now_ns())
 
     def register(self, poller: zmq.Poller) -> zmq.Socket[bytes]:
         """Let a poller wait for messages, and for the monitor; return what waits for messages."""
@@ -245,9 +246,9 @@ def _limit(socket: zmq.Socket[bytes], link: Link, most_bytes: int) -> None:
     socket.handshake_ivl = HANDSHAKE_MS
     if link.newest:
         socket.conflate = True
-    if socket.socket_type == zmq.SUB:
+    if socket.type == zmq.SUB:
         socket.subscribe(b"")
-    if socket.socket_type in (zmq.SUB, zmq.PUSH):
+    if socket.type in (zmq.SUB, zmq.PUSH):
         socket.reconnect_ivl = RECONNECT_MS
     if is_tcp(link.endpoint):  # the other end of a local socket cannot vanish without a word
         socket.connect_timeout = CONNECT_MS

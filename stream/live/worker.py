@@ -14,20 +14,20 @@ from stream.analysis.track import Tracker
 from stream.clock import MS, host_id, now_ns
 from stream.frame import Frame, Prediction
 from stream.job import model_used
-from stream.live.links import publish_results
 from stream.live.config import EngineWanted, LiveConfig
 from stream.live.frames import FrameTaker
 from stream.live.heat import Throttle, read_temperature_c
-from stream.live.messages import FrameHeader, ModelNote, Order
-from stream.live.results import Answered, encode_result
+from stream.live.messages import FrameHeader, Order
+from stream.live.outlet import Answer, Outlet
+from stream.live.results import Answered
 from stream.live.role import Post, Stop
-from stream.live.channels import Publisher
 from stream.session.manifest import ModelUsed
 
 WAIT_MS = 50
 NOTE_NS = 500 * MS
 MAX_FAILURES = 3
 EXIT_DEVICE = 1
+PROBE_PERIOD_S = 60.0
 _log = logging.getLogger(__name__)
 
 Open = Callable[[EngineWanted, bool], tuple[Chosen, ModelUsed]]
@@ -39,14 +39,10 @@ def run_worker(config: LiveConfig, post: Post, stop: Stop, open_chosen: Open | N
 
     Status 5 refuses the model; every other failure lets a new worker try.
     """
-    chosen, used = (open_chosen or open_wanted)(config.wanted, False)
-    with (
-        FrameTaker(config) as frames,
-        publish_results(config) as results,
-    ):
-        worker = _Worker(config, post, results, chosen, used)
+    opener = open_chosen or open_wanted
+    with FrameTaker(config) as frames, Outlet(config) as outlet:
+        worker = _Worker(config, post, outlet, opener)
         try:
-            worker.open_smaller = open_chosen or open_wanted
             while not stop.wanted:
                 taken = frames.take(WAIT_MS)
                 worker.report(frames.refused)
@@ -88,17 +84,9 @@ def open_wanted(wanted: EngineWanted, smaller: bool) -> tuple[Chosen, ModelUsed]
 class _Worker:
     """What lives from frame to frame."""
 
-    open_smaller: Open
-
-    def __init__(
-        self,
-        config: LiveConfig,
-        post: Post,
-        results: Publisher,
-        chosen: Chosen,
-        used: ModelUsed,
-    ) -> None:
-        self._config, self._post, self._results = config, post, results
+    def __init__(self, config: LiveConfig, post: Post, outlet: Outlet, opener: Open) -> None:
+        self._config, self._post, self._outlet, self._opener = config, post, outlet, opener
+        chosen, used = opener(config.wanted, False)
         self._tracker = Tracker(chosen.engine.model.spec, config.analysis)
         self._throttle = Throttle()
         self._host = host_id()
@@ -114,7 +102,7 @@ class _Worker:
     def _take(self, chosen: Chosen, used: ModelUsed) -> None:
         self._chosen, self.used = chosen, used
         self._analyser = Analyser(chosen.engine)
-        self._watch = Watch(chosen.engine, chosen.probe, clock_ns=now_ns)
+        self._watch = Watch(chosen.engine, chosen.probe, PROBE_PERIOD_S, now_ns)
         self._watch.check()
 
     def close(self) -> None:
@@ -133,14 +121,8 @@ class _Worker:
         tracked = self._tracker.update(frame, prediction)
         instance = self._config.instance
         kept = frame.pixels if tracked.kept is not None else None
-        message, payload = encode_result(
-            header,
-            prediction,
-            tracked.smoothed,
-            Answered(instance, self._number, str(self._chosen.engine.info), now_ns()),
-            kept,
-        )
-        self._results.publish(message, payload)
+        answered = Answered(instance, self._number, str(self._chosen.engine.info), now_ns())
+        self._outlet.answer(Answer(header, prediction, tracked.smoothed, answered, kept))
         self._number += 1
         self._judge(prediction)
 
@@ -150,10 +132,7 @@ class _Worker:
         if now - self._noted_ns >= NOTE_NS:
             self._noted_ns = now
             if self._session:
-                note = ModelNote(
-                    session=self._session, worker=self._config.instance, used=self.used
-                )
-                self._results.publish(note)
+                self._outlet.introduce(self._session, self._config.instance, self.used)
             self._throttle.update(read_temperature_c())
         if self._watch.check_if_due():
             self._confirm()
@@ -187,7 +166,7 @@ class _Worker:
             self._small = True
             _log.warning("%s; trying a smaller setting", prediction.reason)
             self._chosen.engine.close()
-            self._take(*self.open_smaller(self._config.wanted, True))
+            self._take(*self._opener(self._config.wanted, True))
         elif self._failures >= MAX_FAILURES or "[F05]" in prediction.reason:
             raise EngineError("engine", prediction.reason, fault="F08")
 

@@ -117,7 +117,7 @@ class Journal(Closing):
         """Add one frame."""
         self._rows.append(row)
         if time.monotonic_ns() - self._flushed_ns >= FLUSH_NS:
-            self._flush()
+            self.flush()
 
     def add_event(self, row: EventRow) -> None:
         """Add one event, numbered in order."""
@@ -128,7 +128,7 @@ class Journal(Closing):
 
         The events of frames that were kept since then are marked too. All is committed at once.
         """
-        self._flush()
+        self.flush()
         epoch, seq = (after.epoch, after.seq) if after else (-1, -1)
         with storage_errors(self._path), self._db:
             self._db.execute(
@@ -146,16 +146,17 @@ class Journal(Closing):
         """Add the key frames and the ledger."""
         self._insert("ranked", ranked)
         self._insert("ledger", list(ledger.items()))
-        self._flush()
+        self.flush()
 
     def close(self) -> None:
         """Write what is left and fold the write-ahead log into the one file."""
         with storage_errors(self._path), closing(self._db):
-            self._flush()
+            self.flush()
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode=DELETE")
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Commit what was added."""
         rows, self._rows = self._rows, []
         self._flushed_ns = time.monotonic_ns()
         self._insert("frames", rows)

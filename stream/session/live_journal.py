@@ -101,7 +101,7 @@ class LiveJournal(Journal):
     def save_ledger(self, totals: Mapping[str, int]) -> None:
         """Replace the ledger."""
         self._replace("ledger", list(totals.items()))
-        self._flush()
+        self.flush()
 
     def gaps(self, grabbed: int) -> list[tuple[int, int]]:
         """Return the runs of frames below `grabbed` that are neither answered nor lost."""

@@ -74,6 +74,7 @@ class LosslessWriter(Closing):
         try:
             self._container = av.open(self._path, "w", format="matroska", options=_MUX)
             self._stream = self._open_stream(shapes[0][1], shapes[0][0])
+            self._container.start_encoding()
         except (OSError, av.FFmpegError) as error:
             raise self._failure(error) from error
 

@@ -32,9 +32,13 @@ _SPARE = 3  # slots the child always has: one being filled, two decoded ahead
 
 def keep_frame(frame: Frame) -> Frame:
     """Return the frame with pixels of its own, for whoever keeps it longer than a few frames."""
-    planes = tuple(plane.copy() for plane in frame.pixels.planes)
-    pixels = Pixels(planes, frame.pixels.matrix, frame.pixels.full_range)
-    return dataclasses.replace(frame, pixels=pixels)
+    return dataclasses.replace(frame, pixels=own_pixels(frame.pixels))
+
+
+def own_pixels(pixels: Pixels) -> Pixels:
+    """Return a copy that shares no memory with a ring."""
+    planes = tuple(plane.copy() for plane in pixels.planes)
+    return Pixels(planes, pixels.matrix, pixels.full_range)
 
 
 class Ring:

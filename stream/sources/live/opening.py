@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import ssl
 import time
@@ -43,6 +44,7 @@ _UNCLEAR = {
     "rtsp": "closed by the sender, or it does not speak RTSP",
     "rtsps": "no secure connection: no TLS, or its certificate is not accepted",
     "https": "no secure connection: no TLS, or its certificate is not accepted",
+    "http": "sends elsewhere, which is not followed, or does not speak HTTP",
 }
 """What FFmpeg's errors at opening can mean where they do not tell more."""
 
@@ -110,7 +112,7 @@ def cause_of(error: Exception, limit_s: float) -> str:
         return f"silent: nothing usable came for {limit_s:g} s"
     if isinstance(error, ConnectionRefusedError):
         return "refused: nothing listens at that port"
-    if isinstance(error, ConnectionError | EOFError):
+    if isinstance(error, ConnectionError | EOFError) or _is_broken(error):
         return "closed by the sender"
     if isinstance(error, ValueError | av_error.LookupError):
         return "not a video"
@@ -151,11 +153,12 @@ def _open_address(
         cause = cause_of(error, options.open_s)
         late = time.monotonic() - started_s >= options.open_s
         known = isinstance(error, ConnectionError | av_error.HTTPClientError)
+        unclear = place.scheme.startswith("rtsp") or _is_broken(error)
     # Outside of the handler, or the error would carry that of FFmpeg, which holds the password.
     if late:
         cause = f"silent: nothing usable came for {options.open_s:g} s"
-    elif not known and place.scheme in _UNCLEAR:
-        cause = _UNCLEAR[place.scheme]
+    elif unclear and not known:
+        cause = _UNCLEAR.get(place.scheme, cause)
     if not known and place.scheme != "udp":
         connect(place, name, _KNOCK_S).close()  # tells no host and no answer from silent
     raise _refusal(name, cause)
@@ -175,6 +178,10 @@ def _transport(place: Endpoint) -> dict[str, str]:
     if place.scheme.startswith("rtsp"):
         return secure | {"rtsp_transport": "tcp", "allowed_media_types": "video"}
     return secure | {"max_redirects": "0", "seekable": "0"}
+
+
+def _is_broken(error: Exception) -> bool:
+    return getattr(error, "errno", None) == errno.EIO
 
 
 def _is_group(host: str) -> bool:
