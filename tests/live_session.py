@@ -120,7 +120,13 @@ class LiveSession:
         return self.until(lambda view: title in titles(view), limit_s)
 
     def until_current(self, limit_s=30.0):
-        return self.until(lambda view: view.current, limit_s)
+        """Watch until a result may be drawn and the recorder, where there is one, records."""
+
+        def ready(view):
+            recorder = self.status.roles.get("recorder") if self.status else None
+            return view.current and (recorder is None or recorder.standing == "up")
+
+        return self.until(ready, limit_s)
 
     def pid(self, role):
         return self.status.roles[role].pid

@@ -6,7 +6,7 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.live.judge import SAMPLES, CaptureJudge
-from stream.live.media import LiveClock, SourceTime
+from stream.live.media import SourceTime
 from stream.sources.live.base import Grabbed
 
 RNG = np.random.default_rng(0)
@@ -176,25 +176,3 @@ def jumps(times_ns):
 )
 def test_f19_jumps_of_the_source_time_are_told_once(times_ns, expected):
     assert jumps(times_ns) == expected
-
-
-def test_f19_live_time_comes_from_capture_whatever_the_source_says():
-    clock = LiveClock(1000)
-    seen = [clock.read(1000 + n, pts) for n, pts in enumerate([5, 4, DAY_NS, None, None])]
-    assert [time_ns for time_ns, _ in seen] == [0, 1, 2, 3, 4]
-    assert [jumped for _, jumped in seen] == [False, True, True, True, False]
-
-
-def test_live_time_never_decreases_nor_begins_before_the_session():
-    clock = LiveClock(1000)
-    assert [clock.read(captured_ns, None)[0] for captured_ns in (900, 1500, 1400, 1600)] == [
-        0,
-        500,
-        500,
-        600,
-    ]
-
-
-def test_f19_a_source_that_comes_back_is_compared_with_its_last_time():
-    time = SourceTime()
-    assert [time.jumps(pts) for pts in (100, None, 50)] == [False, True, True]

@@ -312,6 +312,25 @@ def test_v22_a_redirection_is_not_followed():
     assert not touched.is_set()
 
 
+@pytest.mark.parametrize("first", ["OPTIONS", "DESCRIBE"])
+def test_v22_an_rtsp_redirection_is_not_followed(first: str):
+    touched = threading.Event()
+
+    def serve(client: socket.socket, _stop: threading.Event) -> None:
+        while asked := client.recv(4096).decode():
+            number = asked.split("CSeq: ")[1].split("\r\n")[0]
+            elsewhere = f"302 Found\r\nLocation: rtsp://127.0.0.1:{canary}/x"
+            status = elsewhere if asked.startswith(first) else "200 OK\r\nPublic: DESCRIBE"
+            client.sendall(f"RTSP/1.0 {status}\r\nCSeq: {number}\r\n\r\n".encode())
+
+    with (
+        senders.listening(lambda _client, _stop: touched.set()) as canary,
+        senders.listening(serve) as port,
+    ):
+        assert loss(f"rtsp://127.0.0.1:{port}/x").fault == "F14"
+    assert not touched.is_set()
+
+
 def wrong_rtsp_login() -> SourceError:
     with senders.rtsp(senders.DEMO, "--login", "user:right") as port:
         return loss(f"rtsp://user:{SECRET}@127.0.0.1:{port}/clip?key={SECRET}")

@@ -145,16 +145,14 @@ def test_the_heat_map_has_the_reports_colours_at_the_place_of_the_model_input():
 def test_the_heat_map_lies_where_the_model_looked(fit):
     cam = np.zeros((64, 64), np.float32)
     cam[31:33, 31:33] = 1.0
-    spec = type(SPEC)(**{**{f: getattr(SPEC, f) for f in SPEC.__struct_fields__}, "fit": fit})
-    grey = Pixels((np.full((100, 300), 90, np.uint8),))
-    scene, screen = (
-        make_scene(picture=grey, spec=spec, verdict=make_verdict(cam=cam)),
-        Screen(SMALL),
-    )
+    spec = msgspec.structs.replace(SPEC, fit=fit)
+    grey = Pixels((np.full((100, 200), 90, np.uint8),))
+    scene = make_scene(picture=grey, spec=spec, verdict=make_verdict(cam=cam))
+    screen = Screen(SMALL)
     hot = part(screen, screen.draw(scene), "picture").astype(int)
     cold = part(screen, screen.draw(replace(scene, heat=False)), "picture")
     rows, columns = np.nonzero(np.abs(hot - cold).sum(axis=-1))
-    left, top, right, bottom = inner_box((100, 300), cold.shape[:2])
+    left, top, right, bottom = inner_box((100, 200), cold.shape[:2])
     assert rows.mean() == pytest.approx((top + bottom - 1) / 2, abs=1.0)
     assert columns.mean() == pytest.approx((left + right - 1) / 2, abs=1.0)
 

@@ -349,7 +349,9 @@ def test_z08_a_peer_without_security_gets_nothing_over_tcp(two_sides):
     with Puller(Link("tcp://127.0.0.1:0", server), REPORTS, "s") as into:
         port = int(into.endpoint.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as peer:
-            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+            peer.sendall(
+                b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+            )
             peer.sendall(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH" + zmtp(b"x"))
             assert is_cut_off(peer)
         assert wait_until(lambda: into.receive(50) is None and into.refused["handshake"] == 1)

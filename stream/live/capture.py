@@ -79,7 +79,8 @@ class _Capture:
 
     def __init__(self, config: LiveConfig, post: Post, frames: Publisher) -> None:
         self._config, self._post, self._frames = config, post, frames
-        self._ring = FrameRing.attach(config.ring, writing=True) if config.ring is not None else None
+        fd = config.ring
+        self._ring = None if fd is None else FrameRing.attach(fd, writing=True)
         self._host = host_id()
         # A capture that was here before left its count: no seq is given twice, no epoch again.
         self._first_seq = self._ring.next_seq if self._ring else 0
@@ -105,7 +106,7 @@ class _Capture:
             self._ring.next_seq = seq + 1
         looked = self._masking.look(delivered.grabbed)
         if looked == "grown":
-            self._begin_epoch("the sector grew", seq, delivered.index)
+            self._begin_epoch("the sector grew", seq, delivered.place)
         if looked in ("found", "grown"):
             self._announce(delivered.grabbed.pixels)
         if looked != "waiting":
@@ -127,7 +128,7 @@ class _Capture:
     def _begin(self, delivered: Delivered, seq: int, cause: str) -> None:
         """Start an epoch: the source was opened, or its format changed."""
         first = self._epoch < 0
-        self._begin_epoch(cause or ("started" if first else "reopened"), seq, delivered.index)
+        self._begin_epoch(cause or ("started" if first else "reopened"), seq, delivered.place)
         if self._ring:
             self._ring.reserve(delivered.grabbed.pixels.nbytes)
         self._opening, self._source = delivered.opening, delivered.opening.info.name

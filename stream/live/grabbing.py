@@ -39,13 +39,13 @@ class Delivered(NamedTuple):
     ----------
     grabbed : as it came
     number : pictures grabbed before it since this process started, lost ones included
-    index : its place in the source since that was opened
+    place : how many came before it since the source was opened
     opening : during which it came
     """
 
     grabbed: Grabbed
     number: int
-    index: int
+    place: int
     opening: Opening
 
 
@@ -128,12 +128,12 @@ class Grabbing:
                     self.over = True
                     return
                 if turn != (turn := getattr(grabber, "opening", 0)):  # a loop starts again
-                    opening, index = Opening(self._openings, grabber.info), 0
+                    opening, place = Opening(self._openings, grabber.info), 0
                     self._openings += 1
                 self.cause = ""
                 backoff.reset()
-                self._put(Delivered(grabbed, self.count, index, opening))
-                index += 1
+                self._put(Delivered(grabbed, self.count, place, opening))
+                place += 1
 
     def _put(self, delivered: Delivered) -> None:
         with self._changed:

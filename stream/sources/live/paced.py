@@ -11,6 +11,7 @@ from stream.errors import SourceError
 from stream.frame import Frame
 from stream.sources.live.base import Grabbed, LiveInfo
 from stream.sources.live.options import LiveOptions
+from stream.sources.nursery import Nursery
 from stream.sources.open import SourceOptions, open_source
 
 DEFAULT_RATE_HZ = 25.0
@@ -86,8 +87,14 @@ class PacedGrabber(Closing):
         self._address, self._options = address, options
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._held = ExitStack()
+        # From nothing a reader takes 0.3 s to start, a hole at each turn of a loop.
+        self._nursery = Nursery() if options.loop else None
         self.index, self.opening = -1, 0
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
         info = self._source.info
         rate_hz = info.rate_hz or DEFAULT_RATE_HZ
         self._pace = Pace(round(1e9 / rate_hz))
@@ -120,6 +127,9 @@ class PacedGrabber(Closing):
         self._stopping.set()
         with self._lock:
             self._held.close()
+            if self._nursery is not None:
+                self._nursery.close()
+                self._nursery = None
 
     def _next(self) -> Frame | None:
         frame = next(self._frames, None)
@@ -140,7 +150,7 @@ class PacedGrabber(Closing):
 
     def _open(self) -> None:
         options = SourceOptions(stream_index=self._options.stream_index)
-        source = open_source(self._address, session="live", options=options)
+        source = open_source(self._address, session="live", options=options, nursery=self._nursery)
         self._held.enter_context(source)
         self._source, self._frames = source, iter(source)
 
