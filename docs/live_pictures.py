@@ -27,7 +27,7 @@ from stream.sources.phantom import PhantomScene, parse_phantom
 IMAGES = Path(__file__).parent / "images"
 SIZE_WH = (1280, 720)
 MOST_BYTES = 250_000
-ROUNDED = np.clip((np.arange(256) + 4) // 9 * 9, 0, 255).astype(np.uint8)
+ROUNDED = np.where(np.arange(256) < 14, 0, np.clip((np.arange(256) + 4) // 9 * 9, 0, 255))
 SOURCE = "phantom:kidney?seed=21&finding=dilated&sweep=1&seconds=30"
 STEP_FRAMES = 6
 """Every sixth frame is analysed: enough points for the strip of half a minute."""
@@ -152,10 +152,14 @@ def draw_scene(name: str, spec: ModelSpec, moments: list[Moment]) -> Scene:
     )
 
 
-def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:
-    """Write a PNG below `MOST_BYTES`, its colours rounded so that speckle takes less room."""
-    rounded = cv2.LUT(image_bgr, ROUNDED)
-    data = cv2.imencode(".png", rounded, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+def write_picture(path: Path, image_bgr: NDArray[np.uint8], screen: Screen) -> None:
+    """Write a PNG below `MOST_BYTES`: colours of the frame are rounded, as speckle takes room."""
+    shown = image_bgr.copy()
+    left, top, right, bottom = screen.regions["picture"]
+    top = max((box[3] for box in screen.banner_boxes), default=top)
+    inner = shown[top:bottom, left:right]
+    inner[:] = cv2.LUT(inner, ROUNDED.astype(np.uint8))
+    data = cv2.imencode(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
     if data.size > MOST_BYTES:
         raise ValueError(f"{path}: {data.size} bytes, expected at most {MOST_BYTES}")
     path.write_bytes(data.tobytes())
@@ -166,9 +170,11 @@ def draw_pictures(folder: Path, size_wh: tuple[int, int]) -> None:
     spec, moments = analyse(SOURCE)
     screen = Screen(size_wh)
     for name in BANNERS:
-        write_picture(folder / f"live_{name}.png", screen.draw(draw_scene(name, spec, moments)))
+        write_picture(
+            folder / f"live_{name}.png", screen.draw(draw_scene(name, spec, moments)), screen
+        )
     normal = draw_scene("normal", spec, moments)
-    write_picture(folder / "live_keys.png", screen.draw(replace(normal, help=True)))
+    write_picture(folder / "live_keys.png", screen.draw(replace(normal, help=True)), screen)
 
 
 def _heat(moment: Moment, spec: ModelSpec) -> float:

@@ -6,7 +6,6 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.live.judge import SAMPLES, CaptureJudge
-from stream.live.media import SourceTime
 from stream.sources.live.base import Grabbed
 
 RNG = np.random.default_rng(0)

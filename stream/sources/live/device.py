@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from stream.sources.video_checks import check_size
 
 REPEAT_WAIT_S = 0.002
 """Between two reads of a driver that repeats itself without waiting."""
+_log = logging.getLogger(__name__)
 _SEE = "see `stream devices`"
 
 
@@ -87,7 +89,7 @@ class DeviceGrabber(Closing):
         """
         until_s, repeats = time.monotonic() + self._silence_s, 0
         while not self._closed.is_set():
-            buffer = self._read(until_s)
+            buffer = self._read(until_s, repeats)
             captured_ns = now_ns()
             if buffer.image_bgr is None:
                 raise self._failed("the device gives no picture", "F13")
@@ -95,9 +97,6 @@ class DeviceGrabber(Closing):
                 self._stamp_ns = buffer.stamp_ns
                 return self._picture(buffer.image_bgr, buffer.stamp_ns, captured_ns)
             repeats += 1
-            if time.monotonic() > until_s:
-                text = f"the driver repeated one picture {repeats} times in {self._silence_s:g} s"
-                raise self._failed(text, "F12")
             self._closed.wait(REPEAT_WAIT_S)
         raise SourceError(self._name, "was closed")
 
@@ -107,11 +106,18 @@ class DeviceGrabber(Closing):
             self._closed.set()
             self._patient.end_with(self._camera.close, self._silence_s)
 
-    def _read(self, until_s: float) -> Buffer:
+    def _read(self, until_s: float, repeats: int) -> Buffer:
+        problem, fault = f"the driver did not answer in {self._silence_s:g} s", "F11"
+        if repeats:
+            times = f"{repeats} times in {self._silence_s:g} s"
+            problem, fault = f"the driver repeated one picture {times}", "F12"
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise self._failed(problem, fault)
         try:
-            return self._patient.call(self._camera.read, max(0.0, until_s - time.monotonic()))
+            return self._patient.call(self._camera.read, left_s)
         except TooLate:
-            problem, fault = f"the driver did not answer in {self._silence_s:g} s", "F11"
+            _log.debug("%s: a read was given up", self._name)
         except (OSError, cv2.error) as error:
             problem, fault = f"the driver failed ({str(error)[:80]})", "F13"
         raise self._failed(problem, fault)

@@ -154,11 +154,12 @@ class IgtlGrabber(Closing):
     def _plane(self, image: NDArray[Any]) -> NDArray[np.uint8]:
         """Return (H, W) or (H, W, 3) of an array (k, j, i) or (k, j, i, parts)."""
         colour = image.ndim == 4 and image.shape[3] == 3
-        flat = image.reshape([side for side in image.shape[:3] if side != 1] + [3] * colour)
-        if image.dtype != np.uint8 or flat.ndim != 2 + colour or (image.ndim == 4 and not colour):
+        sides = [side for side in image.shape[:3] if side != 1]
+        if image.dtype != np.uint8 or len(sides) != 2 or (image.ndim == 4 and not colour):
             kind = f"{'x'.join(map(str, image.shape))} of {image.dtype}"
             problem = f"its pictures are {kind}, not one grey or RGB slice of uint8"
             raise SourceError(self._name, problem, "change what the scanner sends", fault=_FAULT)
+        flat = image.reshape(sides + [3] * colour)
         check_size(flat.shape[1], flat.shape[0], self._name)
         return flat
 

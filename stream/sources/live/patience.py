@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
+_STUCK_S = 0.2  # what hangs for long is not waited for again
 
 
 class TooLate(Exception):  # noqa: N818 - no failure by itself; the caller names the cause
@@ -71,7 +72,7 @@ class Patient:
                 done.set()
 
         self._calls.put(finish)
-        done.wait(0 if self._stuck else limit_s)
+        done.wait(min(limit_s, _STUCK_S) if self._stuck else limit_s)
 
     def _work(self) -> None:
         while not self._ended:
