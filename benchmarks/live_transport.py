@@ -99,7 +99,8 @@ def _measure(load: Load, transport: str) -> dict[str, Any]:
             finally:
                 writer.kill()
                 writer.wait()
-    return found | json.loads(said)
+    written: dict[str, Any] = json.loads(said)
+    return found | written
 
 
 def _read_all(subscriber: Subscriber, ring: FrameRing) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -186,14 +187,16 @@ def test_z03_z04_bad_messages_are_counted_and_the_good_one_after_them_arrives(fo
 
 
 def test_a_flood_of_bad_messages_does_not_hold_the_receiver(folder):
-    with Puller(Link(f"ipc://{folder}/x", queue=10_000), REPORTS, "s") as into:
-        with raw_pusher(folder / "x") as peer:
-            peer.sendall(zmtp(b"bad") * 2000)
-            calls = 0
-            while into.refused["size"] < 2000:
-                assert into.receive(0) is None
-                calls += 1
-            assert calls >= 2000 // 256
+    with (
+        Puller(Link(f"ipc://{folder}/x", queue=10_000), REPORTS, "s") as into,
+        raw_pusher(folder / "x") as peer,
+    ):
+        peer.sendall(zmtp(b"bad") * 2000)
+        calls = 0
+        while into.refused["size"] < 2000:
+            assert into.receive(0) is None
+            calls += 1
+        assert calls >= 2000 // 256
 
 
 def test_z05_a_puller_cuts_off_who_sends_more_than_the_limit(folder):
@@ -209,15 +212,17 @@ def test_z05_a_puller_cuts_off_who_sends_more_than_the_limit(folder):
 
 def test_z05_a_subscriber_cuts_off_counts_and_connects_again(folder, caplog):
     caplog.set_level(logging.WARNING, LOGGER)
-    with raw_publisher(folder / "x") as accept:
-        with Subscriber(Link(f"ipc://{folder}/x"), SHARED_FRAMES, "s") as into:
-            with accept() as peer:
-                peer.sendall(b"\x02" + (1 << 30).to_bytes(8, "big") + bytes(1000))
-                assert is_cut_off(peer)
-            assert wait_until(lambda: into.receive(50) is None and into.refused["cut"] == 1)
-            with accept() as peer:
-                peer.sendall(zmtp(encode(make_header(2))))
-                assert into.receive(20_000).message.seq == 2
+    with (
+        raw_publisher(folder / "x") as accept,
+        Subscriber(Link(f"ipc://{folder}/x"), SHARED_FRAMES, "s") as into,
+    ):
+        with accept() as peer:
+            peer.sendall(b"\x02" + (1 << 30).to_bytes(8, "big") + bytes(1000))
+            assert is_cut_off(peer)
+        assert wait_until(lambda: into.receive(50) is None and into.refused["cut"] == 1)
+        with accept() as peer:
+            peer.sendall(zmtp(encode(make_header(2))))
+            assert into.receive(20_000).message.seq == 2
     assert "cut off for a message above the limit" in caplog.text
 
 
@@ -246,13 +251,16 @@ def test_f26_z07_recorded_bytes_sent_again_are_dropped_and_counted(folder):
         encode(make_header(3, epoch=1, session="other")),
         encode(make_header(1 << 50, epoch=1)),
     ]
-    with raw_publisher(folder / "x") as accept:
-        with Subscriber(Link(f"ipc://{folder}/x"), SHARED_FRAMES, "s") as into, accept() as peer:
-            for data in (*recorded, *forged, encode(make_header(3, epoch=1))):
-                peer.sendall(zmtp(data))
-            seen = [into.receive(20_000).message.seq for _ in range(3)]
-            assert seen == [1, 2, 3]
-            assert into.refused == {"order": 2, "past": 1, "foreign": 1, "leap": 1}
+    with (
+        raw_publisher(folder / "x") as accept,
+        Subscriber(Link(f"ipc://{folder}/x"), SHARED_FRAMES, "s") as into,
+        accept() as peer,
+    ):
+        for data in (*recorded, *forged, encode(make_header(3, epoch=1))):
+            peer.sendall(zmtp(data))
+        seen = [into.receive(20_000).message.seq for _ in range(3)]
+        assert seen == [1, 2, 3]
+        assert into.refused == {"order": 2, "past": 1, "foreign": 1, "leap": 1}
 
 
 def test_f26_a_new_epoch_makes_the_old_one_past():
@@ -304,31 +312,35 @@ def test_z08_a_key_that_is_not_listed_gets_nothing(two_sides, caplog):
     server, client = two_sides
     caplog.set_level(logging.WARNING, LOGGER)
     wrong = Keys(None, frozenset(), client.server_public, secrets.token_bytes(32))
-    with Publisher(Link("tcp://127.0.0.1:0", server)) as out:
-        with Subscriber(Link(out.endpoint, wrong), SHARED_FRAMES, "s") as into:
+    with (
+        Publisher(Link("tcp://127.0.0.1:0", server)) as out,
+        Subscriber(Link(out.endpoint, wrong), SHARED_FRAMES, "s") as into,
+    ):
 
-            def refused():
-                out.publish(make_header(1))
-                return into.receive(20) is not None or (out.refused["handshake"] >= 2)
+        def refused():
+            out.publish(make_header(1))
+            return into.receive(20) is not None or (out.refused["handshake"] >= 2)
 
-            assert wait_until(refused)  # the second try comes from our mending
-            assert into.refused["handshake"] >= 1 and into.session == "s"
-            assert into.receive(0) is None
+        assert wait_until(refused)  # the second try comes from our mending
+        assert into.refused["handshake"] >= 1 and into.session == "s"
+        assert into.receive(0) is None
     assert "key refused" in caplog.text
 
 
 def test_z08_a_server_that_is_not_the_expected_one_is_not_heard(two_sides):
     server, client = two_sides
     other = Keys(None, frozenset(), public_key(secrets.token_bytes(32)), client.client_secret)
-    with Publisher(Link("tcp://127.0.0.1:0", server)) as out:
-        with Subscriber(Link(out.endpoint, other), SHARED_FRAMES, "s") as into:
+    with (
+        Publisher(Link("tcp://127.0.0.1:0", server)) as out,
+        Subscriber(Link(out.endpoint, other), SHARED_FRAMES, "s") as into,
+    ):
 
-            def refused():
-                out.publish(make_header(1))
-                return into.receive(20) is not None or into.refused["handshake"]
+        def refused():
+            out.publish(make_header(1))
+            return into.receive(20) is not None or into.refused["handshake"]
 
-            assert wait_until(refused)
-            assert into.receive(0) is None
+        assert wait_until(refused)
+        assert into.receive(0) is None
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.0\r\n\r\n" * 10, os.urandom(200), b"", b"\xff"])
@@ -382,7 +394,7 @@ def test_other_endpoints_are_refused(endpoint):
 def test_a_path_that_no_socket_can_have_is_refused_with_the_limit(folder):
     fits = f"ipc://{folder}/".ljust(IPC_PATH_BYTES + len("ipc://"), "x")
     with Publisher(Link(fits)):
-        assert os.path.exists(fits.removeprefix("ipc://"))
+        assert Path(fits.removeprefix("ipc://")).exists()
     with pytest.raises(UsageError, match="108 bytes: a socket takes at most 107"):
         Publisher(Link(fits + "x"))
 
@@ -394,9 +406,11 @@ def test_limits_hold_the_largest_picture():
 
 def test_an_address_in_use_is_a_clear_error(two_sides):
     server, _ = two_sides
-    with Publisher(Link("tcp://127.0.0.1:0", server)) as out:
-        with pytest.raises(WireError, match="in use"):
-            Publisher(Link(out.endpoint, server))
+    with (
+        Publisher(Link("tcp://127.0.0.1:0", server)) as out,
+        pytest.raises(WireError, match="in use"),
+    ):
+        Publisher(Link(out.endpoint, server))
 
 
 def test_f35_500_reconnects_leave_no_descriptor(address):

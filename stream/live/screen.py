@@ -47,7 +47,9 @@ class Screen:
         self._margin = margin
         self._image_bgr = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
         self._picture = PictureDrawer()
-        self._banner_boxes = list[Box]()
+        self._banners_bgr: NDArray[np.uint8] = np.empty((0, 0, 3), np.uint8)
+        self._empty_plot_bgr: NDArray[np.uint8] = np.empty((0, 0, 3), np.uint8)
+        self._banner_boxes: tuple[Box, ...] = ()
         self._drawn: dict[str, object] = {}
 
     @property
@@ -65,7 +67,7 @@ class Screen:
     @property
     def banner_boxes(self) -> tuple[Box, ...]:
         """Where the banners of the last scene are, the most important first."""
-        return tuple(self._banner_boxes)
+        return self._banner_boxes
 
     def draw(self, scene: Scene) -> NDArray[np.uint8]:
         """Draw a scene.
@@ -74,18 +76,23 @@ class Screen:
         -------
         shape (H, W, 3), uint8 BGR; overwritten by the next call
         """
-        pen, layout = self._pen, self._layout
         reading = read_verdict(scene, self._margin)
         cam = _map_of(scene) if reading else None
-        picture_bgr = self._view(layout.picture)
-        self._picture.draw(picture_bgr, scene.picture, cam, scene.spec)
-        if scene.help:
-            draw_help(picture_bgr, pen)
-        self._banner_boxes = draw_banners(picture_bgr, pen, banners_of(scene))
+        self._draw_picture(scene, cam)
         self._draw_panel(reading, heat=cam is not None)
         self._draw_history(scene)
         self._draw_facts(scene)
         return self._image_bgr
+
+    def _draw_picture(self, scene: Scene, cam: NDArray[np.float32] | None) -> None:
+        picture_bgr, banners = self._view(self._layout.picture), banners_of(scene)
+        self._picture.draw(picture_bgr, scene.picture, cam, scene.spec)
+        if scene.help:
+            draw_help(picture_bgr, self._pen)
+        if self._is_new("banners", banners):
+            drawn = draw_banners(picture_bgr.shape[1], self._pen, banners)
+            self._banners_bgr, self._banner_boxes = drawn
+        picture_bgr[: self._banners_bgr.shape[0]] = self._banners_bgr
 
     def _draw_panel(self, reading: Reading | None, *, heat: bool) -> None:
         panel_bgr = self._view(self._layout.panel)
@@ -99,8 +106,8 @@ class Screen:
         pen, strip_bgr, spec = self._pen, self._view(self._layout.strip), scene.spec
         finding, threshold = (spec.positive_class, spec.threshold) if spec else ("", None)
         if self._is_new("strip", (finding, threshold)):
-            draw_strip_frame(strip_bgr, pen, finding, threshold)
-        draw_strip(strip_bgr, pen, scene.strip, threshold)
+            self._empty_plot_bgr = draw_strip_frame(strip_bgr, pen, finding, threshold)
+        draw_strip(strip_bgr, pen, scene.strip, self._empty_plot_bgr)
         if self._is_new("keys", scene.keys):
             draw_keys(self._view(self._layout.keys), pen, scene.keys)
 

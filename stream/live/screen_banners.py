@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stream.live.freshness import Banner
 from stream.live.layout import Box
-from stream.live.pen import ALARM, BACK, BLACK, INK, NOTE, WARNING, Colour, Pen, Style, clear, fill
+from stream.live.pen import ALARM, BACK, BLACK, INK, NOTE, WARNING, Colour, Pen, Style, clear
 from stream.live.scene import Scene
 
 MOST_BANNERS = 3
@@ -30,36 +30,41 @@ def banners_of(scene: Scene) -> tuple[Banner, ...]:
     return (*alarms, frozen, *rest)[:MOST_BANNERS]
 
 
-def draw_banners(view_bgr: NDArray[np.uint8], pen: Pen, banners: tuple[Banner, ...]) -> list[Box]:
-    """Draw banners one below the other, from the top of the view down.
+def draw_banners(
+    width_px: int, pen: Pen, banners: tuple[Banner, ...]
+) -> tuple[NDArray[np.uint8], tuple[Box, ...]]:
+    """Draw banners one below the other.
 
     Returns
     -------
-    the box of each, in pixels of the view
+    image_bgr : shape (h, `width_px`, 3), uint8, no higher than they need
+    boxes : of each, in its pixels
     """
-    boxes, top = list[Box](), 0
+    rows, boxes, top = list[NDArray[np.uint8]](), list[Box](), 0
     for banner in banners:
-        box = (0, top, view_bgr.shape[1], top + _height(view_bgr, pen, banner))
-        fill(view_bgr, (0, box[3], box[2], box[3] + pen.px(_GAP)), BACK)
-        _draw(view_bgr[top : box[3]], pen, banner)
-        boxes.append(box)
-        top = box[3] + pen.px(_GAP)
-    return boxes
+        height = _height(width_px, pen, banner)
+        row_bgr = np.empty((height + pen.px(_GAP), width_px, 3), np.uint8)
+        clear(row_bgr, BACK)
+        _draw(row_bgr[:height], pen, banner)
+        rows.append(row_bgr)
+        boxes.append((0, top, width_px, top + height))
+        top += row_bgr.shape[0]
+    return np.vstack(rows) if rows else np.empty((0, width_px, 3), np.uint8), tuple(boxes)
 
 
-def _title_width(view_bgr: NDArray[np.uint8], pen: Pen, banner: Banner) -> int:
-    room = int(view_bgr.shape[1]) - 2 * pen.px(_EDGE)
+def _title_width(width_px: int, pen: Pen, banner: Banner) -> int:
+    room = width_px - 2 * pen.px(_EDGE)
     return min(room, pen.measure(banner.title, Style(_TITLE_SIZE, weight=700)))
 
 
-def _is_beside(view_bgr: NDArray[np.uint8], pen: Pen, banner: Banner) -> bool:
-    left = int(view_bgr.shape[1]) - 3 * pen.px(_EDGE) - _title_width(view_bgr, pen, banner)
+def _is_beside(width_px: int, pen: Pen, banner: Banner) -> bool:
+    left = width_px - 3 * pen.px(_EDGE) - _title_width(width_px, pen, banner)
     cause = pen.measure(banner.cause, Style(_CAUSE_SIZE, weight=500))
     return left >= min(cause, pen.px(_ROOM_BESIDE))
 
 
-def _height(view_bgr: NDArray[np.uint8], pen: Pen, banner: Banner) -> int:
-    beside = not banner.cause or _is_beside(view_bgr, pen, banner)
+def _height(width_px: int, pen: Pen, banner: Banner) -> int:
+    beside = not banner.cause or _is_beside(width_px, pen, banner)
     return pen.px(_HEIGHT if beside else _HEIGHT + _UNDER)
 
 
@@ -71,11 +76,11 @@ def _draw(row_bgr: NDArray[np.uint8], pen: Pen, banner: Banner) -> None:
     baseline = pen.middle_px(0, first, title)
     pen.write(row_bgr, pen.fit(banner.title, title, width), (edge, baseline), title)
     cause = Style(_CAUSE_SIZE, ink, 500)
-    if not _is_beside(row_bgr, pen, banner):
+    if not _is_beside(row_bgr.shape[1], pen, banner):
         text = pen.fit(banner.cause, cause, width)
         pen.write(row_bgr, text, (edge, first + pen.px(_UNDER * 0.5)), cause)
         return
-    start = edge + _title_width(row_bgr, pen, banner) + edge
+    start = edge + _title_width(row_bgr.shape[1], pen, banner) + edge
     lines = pen.wrap(banner.cause, cause, row_bgr.shape[1] - start - edge, 2)
     pitch = pen.px(_CAUSE_SIZE * 1.2)
     top = (first - pitch * len(lines)) // 2

@@ -32,13 +32,17 @@ _COLUMN_PX = 3
 
 def draw_strip_frame(
     view_bgr: NDArray[np.uint8], pen: Pen, finding: str, threshold: float | None
-) -> None:
-    """Draw what stays around the plot: its title, its ends, the threshold's number.
+) -> NDArray[np.uint8]:
+    """Draw what does not move: title, ends of the axes, threshold.
 
     Parameters
     ----------
     view_bgr : shape (H, W, 3), uint8, overwritten
     finding, threshold : the class and its operating point, empty and None while unknown
+
+    Returns
+    -------
+    shape (h, w, 3), uint8: the empty plot
     """
     clear(view_bgr, GROUND)
     left, top, right, bottom = plot = _plot(view_bgr, pen)
@@ -48,35 +52,44 @@ def draw_strip_frame(
     low = view_bgr.shape[0] - pen.px(1.0)
     pen.write(view_bgr, f"{STRIP_S:.0f} s ago", (left, low), _SMALL)
     pen.write_right(view_bgr, "now", (right, low), _SMALL)
-    beside, shift = right + pen.px(0.8), pen.px(0.9)
-    y = None if threshold is None else _y(threshold, plot) + shift
-    if y is not None:
-        pen.write(view_bgr, f"{threshold:.2f}", (beside, y), _THRESHOLD)
-    for end, baseline in (("1", top + pen.px(1.8)), ("0", bottom)):
-        if y is None or abs(y - baseline) > pen.px(2.4):
-            pen.write(view_bgr, end, (beside, baseline), _SMALL)
+    fill(view_bgr, plot, BACK)
+    for second in (10.0, 20.0):
+        x = right - round(second / STRIP_S * (right - left))
+        fill(view_bgr, (x, top, x + 1, bottom), RAIL)
+    _draw_scale(view_bgr, pen, plot, threshold)
+    return view_bgr[top:bottom, left:right].copy()
 
 
 def draw_strip(
-    view_bgr: NDArray[np.uint8], pen: Pen, strip: Strip, threshold: float | None
+    view_bgr: NDArray[np.uint8], pen: Pen, strip: Strip, empty_bgr: NDArray[np.uint8]
 ) -> None:
     """Draw the last `STRIP_S` seconds into the plot, now at the right edge.
 
     Parameters
     ----------
     view_bgr : shape (H, W, 3), uint8, as `draw_strip_frame` left it
+    empty_bgr : the empty plot
     """
-    left, top, right, bottom = plot = _plot(view_bgr, pen)
-    fill(view_bgr, plot, BACK)
-    for second in (10.0, 20.0):
-        x = right - round(second / STRIP_S * (right - left))
-        fill(view_bgr, (x, top, x + 1, bottom), RAIL)
+    left, top, right, bottom = _plot(view_bgr, pen)
+    plot_bgr = view_bgr[top:bottom, left:right]
+    plot_bgr[:] = empty_bgr
+    _draw_pins(plot_bgr, pen, strip)
+    for line in _runs(strip, (right - left, bottom - top)):
+        _draw_line(plot_bgr, line, pen.px(0.35))
+
+
+def _draw_scale(view_bgr: NDArray[np.uint8], pen: Pen, plot: Box, threshold: float | None) -> None:
+    """Number the axis: 0, 1 and the threshold, whose line crosses the plot."""
+    left, top, right, bottom = plot
+    beside, taken = right + pen.px(0.8), list[int]()
     if threshold is not None:
-        y = _y(threshold, plot)
+        y = bottom - 1 - round(threshold * (bottom - 1 - top))
         dash(view_bgr, (left, y, right, y + pen.px(0.2)), INK, pen.px(1.0))
-    _draw_pins(view_bgr[top:bottom, left:right], pen, strip)
-    for line in _runs(strip, plot):
-        _draw_line(view_bgr[top:bottom, left:right], line, pen.px(0.35))
+        taken.append(y + pen.px(0.9))
+        pen.write(view_bgr, f"{threshold:.2f}", (beside, taken[0]), _THRESHOLD)
+    for end, baseline in (("1", top + pen.px(1.8)), ("0", bottom)):
+        if all(abs(other - baseline) > pen.px(2.4) for other in taken):
+            pen.write(view_bgr, end, (beside, baseline), _SMALL)
 
 
 def _plot(view_bgr: NDArray[np.uint8], pen: Pen) -> Box:
@@ -97,14 +110,13 @@ def _draw_pins(plot_bgr: NDArray[np.uint8], pen: Pen, strip: Strip) -> None:
             cv2.fillPoly(plot_bgr, [np.array(corners, np.int32)], WARNING, cv2.LINE_AA)
 
 
-def _runs(strip: Strip, plot: Box) -> list[NDArray[np.float64]]:
+def _runs(strip: Strip, size_wh: tuple[int, int]) -> list[NDArray[np.float64]]:
     """Return the points (n, 2) of each stretch without a gap, in pixels of the plot."""
     seen = (strip.age_s >= 0) & (strip.age_s <= STRIP_S)
     age_s, value = strip.age_s[seen], strip.value[seen].astype(np.float64)
-    left, top, right, bottom = plot
     points = np.empty((age_s.size, 2))
-    points[:, 0] = (1 - age_s / STRIP_S) * (right - 1 - left)
-    points[:, 1] = (1 - np.clip(value, 0, 1)) * (bottom - 1 - top)
+    points[:, 0] = (1 - age_s / STRIP_S) * (size_wh[0] - 1)
+    points[:, 1] = (1 - np.clip(value, 0, 1)) * (size_wh[1] - 1)
     known = np.isfinite(value)
     ends = np.flatnonzero(np.diff(known) | (-np.diff(age_s) > _BREAK_S)) + 1
     parts = zip(np.split(points, ends), np.split(known, ends), strict=True)
@@ -130,7 +142,3 @@ def _draw_line(view_bgr: NDArray[np.uint8], points: NDArray[np.float64], width_p
         return
     fixed = np.rint(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     cv2.polylines(view_bgr, [fixed], False, FINDING, width_px, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def _y(value: float, plot: Box) -> int:
-    return plot[3] - 1 - round(value * (plot[3] - 1 - plot[1]))
