@@ -2,17 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench pictures gpu-proof system-deps clean
+.PHONY: demo test check bench pictures soak gpu-proof system-libs system-deps clean
 
-demo: .venv/core
+demo: .venv/core system-libs
 	$(BIN)/stream demo
 
 # One test process a core, so one thread each; files stay whole, since their fixtures are dear.
 # Training apart: torch has died of a segmentation fault in processes that ran everything before it.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+# Live sessions alone: several processes each, and bounds on time that hold on a machine of their own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 test: .venv/dev system-deps gpu-proof
-	$(PYTEST) tests/test_train*.py
-	$(PYTEST) --ignore-glob='tests/test_train*'
+	$(PYTEST) $(SIDE_BY_SIDE) tests/test_train*.py
+	$(PYTEST) $(SIDE_BY_SIDE) --ignore-glob='tests/test_train*' --ignore-glob='tests/test_live_run*'
+	$(PYTEST) tests/test_live_run*.py
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -29,17 +32,36 @@ bench: .venv/dev
 gpu-proof: .venv/dev
 	$(BIN)/python -m tests.cuda.setup
 
+# Twenty minutes of live with a fault every 30 s, then a million drawn scenes.
+soak: .venv/dev system-deps
+	$(BIN)/python -m tests.live_soak 20
+	$(BIN)/python -m tests.live_overlay 1000000
+
 # The pictures in docs/images, drawn from the phantom.
 pictures: .venv/dev system-deps
 	$(BIN)/python -m docs.pictures
 
-# Debian packages for the tests that open a real browser; skipped where they cannot be installed.
-system-deps:
-	@command -v chromium >/dev/null 2>&1 || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null \
-	    || echo "system-deps: chromium could not be installed; its tests will be skipped"; \
-	  else echo "system-deps: chromium is missing; its tests will be skipped"; fi; }
+# What OpenCV's window needs; without these two libraries nothing starts.
+system-libs: .venv/core
+	@$(BIN)/python -c "import cv2" 2>/dev/null || $(call install,libgl1 libglib2.0-0,nothing that shows or scales pictures will run)
+
+# Debian packages for tests with a real browser, window, sender or RTSP server; skipped without.
+system-deps: system-libs
+	@command -v chromium >/dev/null 2>&1 || $(call install,chromium,its tests will be skipped)
+	@{ command -v Xvfb && command -v xdotool && command -v ffmpeg; } >/dev/null 2>&1 \
+	  || $(call install,xvfb xdotool ffmpeg,tests with a window or a sender will be skipped)
+	@/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null \
+	  || $(call install,python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+	    gstreamer1.0-plugins-good gstreamer1.0-plugins-bad,tests with RTSP will be skipped)
+
+# Install Debian packages where that is possible, else say what follows.
+define install
+{ \
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(1); } >/dev/null 2>&1 \
+    || echo "$@: $(1) could not be installed; $(2)"; \
+  else echo "$@: $(1) missing; $(2)"; fi; }
+endef
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -47,7 +69,7 @@ system-deps:
 	@touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,dicom,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,dicom,igtl,dev]"
 	@touch $@
 
 clean:

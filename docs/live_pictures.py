@@ -27,7 +27,8 @@ from stream.sources.phantom import PhantomScene, parse_phantom
 IMAGES = Path(__file__).parent / "images"
 SIZE_WH = (1280, 720)
 MOST_BYTES = 250_000
-ROUNDED = np.where(np.arange(256) < 14, 0, np.clip((np.arange(256) + 4) // 9 * 9, 0, 255))
+LEVELS = np.arange(256)
+ROUNDED = np.where(LEVELS < 17, 0, np.minimum((LEVELS + 5) // 11 * 11, 255)).astype(np.uint8)
 SOURCE = "phantom:kidney?seed=21&finding=dilated&sweep=1&seconds=30"
 STEP_FRAMES = 6
 """Every sixth frame is analysed: enough points for the strip of half a minute."""
@@ -158,8 +159,9 @@ def write_picture(path: Path, image_bgr: NDArray[np.uint8], screen: Screen) -> N
     left, top, right, bottom = screen.regions["picture"]
     top = max((box[3] for box in screen.banner_boxes), default=top)
     inner = shown[top:bottom, left:right]
-    inner[:] = cv2.LUT(inner, ROUNDED.astype(np.uint8))
-    data = cv2.imencode(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    inner[:] = cv2.LUT(inner, ROUNDED)
+    unfiltered = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+    data = cv2.imencode(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, 9, *unfiltered])[1]
     if data.size > MOST_BYTES:
         raise ValueError(f"{path}: {data.size} bytes, expected at most {MOST_BYTES}")
     path.write_bytes(data.tobytes())
@@ -169,12 +171,10 @@ def draw_pictures(folder: Path, size_wh: tuple[int, int]) -> None:
     """Draw the normal state, the list of keys and every banner into ``live_*.png``."""
     spec, moments = analyse(SOURCE)
     screen = Screen(size_wh)
-    for name in BANNERS:
-        write_picture(
-            folder / f"live_{name}.png", screen.draw(draw_scene(name, spec, moments)), screen
-        )
-    normal = draw_scene("normal", spec, moments)
-    write_picture(folder / "live_keys.png", screen.draw(replace(normal, help=True)), screen)
+    scenes = {name: draw_scene(name, spec, moments) for name in BANNERS}
+    scenes["keys"] = replace(scenes["normal"], help=True)
+    for name, scene in scenes.items():
+        write_picture(folder / f"live_{name}.png", screen.draw(scene), screen)
 
 
 def _heat(moment: Moment, spec: ModelSpec) -> float:
@@ -187,6 +187,7 @@ def _heat(moment: Moment, spec: ModelSpec) -> float:
 def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height = round(KEY_WIDTH_PX * image.shape[0] / image.shape[1])
     small = cv2.resize(image, (KEY_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
+    small = cv2.LUT(small, ROUNDED)
     return cv2.cvtColor(small, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 

@@ -108,13 +108,13 @@ def open_session(model: Model, data: bytes, settings: Any, providers: Sequence[A
     Raises
     ------
     EngineError
-        With fault M05 if ONNX Runtime refuses the graph.
+        With fault M05 if ONNX Runtime refuses the graph, F05 if memory runs out.
     """
     try:
         return ort.InferenceSession(data, settings, providers=providers)
     except FAILURES as error:
         raise EngineError(
-            model.name, f"ONNX Runtime cannot load it: {error}", fault="M05"
+            model.name, f"ONNX Runtime cannot load it: {error}", fault=runtime_fault(error) or "M05"
         ) from error
 
 

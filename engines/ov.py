@@ -211,7 +211,7 @@ def _compile(model: Model, options: EngineOptions) -> ov.CompiledModel:
         return core.compile_model(network, "CPU", _settings(options))
     except RuntimeError as error:
         raise EngineError(
-            model.name, f"OpenVINO cannot compile it: {error}", fault="M05"
+            model.name, f"OpenVINO cannot compile it: {error}", fault=runtime_fault(error) or "M05"
         ) from error
 
 

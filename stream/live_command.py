@@ -20,6 +20,7 @@ from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
 from stream.errors import UsageError
 from stream.live.config import EngineWanted, LiveConfig
 from stream.live.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
+from stream.live.messages import Role
 from stream.live.session import locked, new_session_name, rendezvous, shared_ring
 from stream.live.supervisor import Ending, Supervisor
 from stream.replay import finish, make_folder
@@ -28,7 +29,7 @@ from stream.sources.live.address import kind_of, shown_address
 
 LOG = "live.log"
 INTERRUPTED = 128
-ROLES = ("recorder", "capture", "viewer", "worker")
+ROLES: tuple[Role, ...] = ("recorder", "capture", "viewer", "worker")
 """In the order of their start: whoever listens comes before whoever speaks."""
 
 
@@ -116,10 +117,10 @@ def live(
     settings = load_config(flags.config, {})
     device = _check(source, model, flags)
     with ExitStack() as stack:
+        ring = stack.enter_context(shared_ring())  # first: what is refused leaves no folder
         folder = _session_folder(source, flags)
         stack.enter_context(locked(folder))
         ends = stack.enter_context(rendezvous())
-        ring = stack.enter_context(shared_ring())
         config = LiveConfig(
             session=new_session_name(),
             started_ns=now_ns(),
@@ -227,7 +228,7 @@ def _close(folder: Path, ending: Ending, report: bool, *, json: bool) -> int:
     """Write the report unless the user is in a hurry; say how the session ended."""
     manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
     if manifest is None:
-        if ending.status in (2, 3):
+        if ending.status in (2, 3, 6):
             shutil.rmtree(folder)
         _fail(ending, "no frame was analysed")
         return ending.status or 5

@@ -16,7 +16,8 @@ from stream import console
 from stream.explain import open_explainer
 from stream.job import Job, model_used
 from stream.replay import replay_clip
-from stream.session.journal import count_rows, first_difference
+from stream.session.compare import first_difference
+from stream.session.journal import count_rows
 from stream.session.ledger import balances
 from stream.session.manifest import (
     JOURNAL,

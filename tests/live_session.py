@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 from stream.clock import MS, host_id, now_ns
 from stream.config import AnalysisConfig
@@ -169,7 +170,6 @@ def titles(view):
 
 def alive(pid):
     """Tell whether a process runs; one that nobody has buried does not."""
-    with contextlib.suppress(OSError):
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/stat").open() as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
     return False

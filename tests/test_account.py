@@ -65,7 +65,8 @@ def test_rest_at_the_end_was_never_taken():
 
 @given(st.lists(st.sampled_from("dploun"), max_size=80), st.integers(0, 3))
 def test_ledger_balances_whatever_happens(events, restarts):
-    """d: dropped by capture; p: published only; l: answer lost; o: answered; u: unrecordable; n: new worker."""
+    """d: dropped by capture; p: published only; l: its answer lost; o: answered; u: not written;
+    n: a new worker."""
     account, answered, lost, before, worker, number = Account(), 0, [], -1, 0, 0
     seq = 0
     for event in events:

@@ -44,6 +44,7 @@ ONLY_IN = {
     "openvino": ("engines/ov.py", "benchmarks/loops.py"),
     "onnxruntime": ("engines/ort.py", "engines/ort_cuda.py", "calib/", "benchmarks/loops.py"),
     "zmq": ("stream/live/wire.py",),
+    "pyigtl": ("stream/sources/live/igtl.py",),
     "rich": ("stream/console.py",),
     "av": ("stream/sources/", "benchmarks/memory.py"),
     "pydicom": ("stream/sources/", "stream/report/"),
@@ -103,6 +104,7 @@ HEAVY = (
     "cv2",
     "numpy",
     "rich",
+    "zmq",
 )
 
 

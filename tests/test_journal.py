@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 
 from stream.errors import StorageError
-from stream.session.journal import EventRow, FrameRow, Journal, RankedRow, first_difference
+from stream.session.compare import first_difference
+from stream.session.journal import EventRow, FrameRow, Journal, RankedRow
 
 
 def row(seq, **changes):

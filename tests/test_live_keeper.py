@@ -49,8 +49,27 @@ def test_f04_fifth_restart_within_a_minute_latches():
 
 
 def test_faults_that_are_a_minute_apart_never_latch():
-    keeper = Keeper(20 * S)
-    assert {keeper.ended(n * 16 * S, 1, "") for n in range(50)} == {"start"}
+    keeper, actions = Keeper(20 * S), set()
+    for n in range(50):
+        keeper.started(n * 16 * S)
+        keeper.beaten(n * 16 * S + 1, "up", "")
+        actions.add(keeper.ended(n * 16 * S + 2, 1, ""))
+    assert actions == {"start"}
+
+
+def test_f04_five_tries_that_never_came_up_latch_however_slow():
+    keeper, actions = Keeper(200 * S), []
+    for n in range(5):
+        keeper.started(n * 100 * S)
+        keeper.beaten(n * 100 * S + 1, "starting", "")
+        actions.append(keeper.ended((n + 1) * 100 * S, 1, "raised at load"))
+    assert actions == ["start"] * 4 + [None]
+
+
+def test_f05_what_opens_its_engine_anew_has_the_time_of_a_start(up):
+    up.beaten(2 * S, "starting", "out of memory; trying a smaller setting")
+    up.beaten(3 * S, "starting", "out of memory; trying a smaller setting")
+    assert up.due(22 * S - 1) is None and up.due(22 * S) == "terminate"
 
 
 def test_f14_reopening_a_source_never_counts_as_a_fault():

@@ -10,7 +10,8 @@ from engines.base import EngineOutput
 from engines.errors import EngineError
 from engines.probe import Watch, make_probe, reference_frames
 from stream.replay import replay_clip
-from stream.session.journal import first_difference, open_reading
+from stream.session.compare import first_difference
+from stream.session.journal import open_reading
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
 from tests.clips import write_clip

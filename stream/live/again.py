@@ -139,14 +139,16 @@ class _Pictures:
             raise SourceError(name, "neither recorded nor to be had again", remedy)
 
     def _from_recording(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
-        file, place, pictures = "", -1, iter(())
+        file, place = "", -1
+        pictures: Iterator[Pixels] = iter(())
         for row in rows:
             wanted = self._recorded[row["epoch"], row["seq"]]
             if wanted.file != file:
                 file, place = wanted.file, -1
                 pictures = iter(read_recording(self._folder / file))
-            while place < wanted.place:
-                pixels, place = next(pictures), place + 1
+            for _ in range(wanted.place - place):
+                pixels = next(pictures)
+            place = wanted.place
             yield row, pixels
 
     def _from_source(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:

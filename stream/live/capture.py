@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from engines.pixels import Pixels
 from stream.clock import MS, host_id, now_ns
 from stream.live.channels import Publisher
 from stream.live.config import LiveConfig
-from stream.live.grabbing import Delivered, Grabbing, Opening
+from stream.live.grabbing import OPENING, Delivered, Grabbing, Opening
 from stream.live.judge import CaptureJudge, Judged
 from stream.live.keeper import EXIT_REOPEN
 from stream.live.links import publish_frames
@@ -23,11 +22,14 @@ from stream.sources.live.base import Grabber
 from stream.sources.live.open import LiveOptions, open_live
 
 WAIT_S = 0.05
-HUNG_NS = 2500 * MS
-"""A source that is asked and says nothing for so long is opened again, by a new process (F11)."""
+HUNG_NS = 2200 * MS
+"""A source that is asked and says nothing for so long is opened again, by a new process, within 3 s
+in all (F11); those with a time limit of their own, 2 s, name the cause before."""
 LOST_NS = 12_000 * MS
 """The same for a source that is being opened: its own time limits come first."""
-_log = logging.getLogger(__name__)
+GAP_NS = 500 * MS
+"""Nobody tries again sooner; a recording that starts anew does, and lacks nothing."""
+SILENT = "the source gives no sign of life; opening it again"
 
 
 def run_capture(
@@ -43,12 +45,14 @@ def run_capture(
     with publish_frames(config) as frames:
         capture = _Capture(config, post, frames)
         grabbing = Grabbing(opener or _opener(config), lossless=lossless)
+        patience_s = 1.0
         try:
             while not stop.wanted and not grabbing.drained:
                 if grabbing.failed:
                     raise grabbing.failed
-                if _hangs(grabbing):
-                    post.beat("down", "the source gives no sign of life; opening it again")
+                if not lossless and _hangs(grabbing):  # a recording may pause for long
+                    patience_s = 0.0
+                    capture.report(grabbing.cause or SILENT)
                     return EXIT_REOPEN
                 delivered = grabbing.take(WAIT_S)
                 if delivered is not None:
@@ -56,7 +60,7 @@ def run_capture(
                 capture.report(grabbing.cause)
         finally:
             capture.close(grabbing.count)
-            grabbing.close()
+            grabbing.close(patience_s)
     return 0
 
 
@@ -70,7 +74,7 @@ def _opener(config: LiveConfig) -> Callable[[], Grabber]:
 def _hangs(grabbing: Grabbing) -> bool:
     since_ns = grabbing.waiting_since_ns
     if not since_ns:
-        return False
+        return grabbing.stuck
     return now_ns() - since_ns > (LOST_NS if grabbing.cause else HUNG_NS)
 
 
@@ -90,20 +94,22 @@ class _Capture:
         self._opening: Opening | None = None
         self._masking = Masking(on=config.mask)
         self._grabbed = self._published = 0
-        self._source = ""
+        self._source, self._lost = "", OPENING
+        self._captured_ns: int | None = None
 
     def take(self, delivered: Delivered) -> None:
         """Count a picture, judge it, and publish what may leave."""
         seq = self._first_seq + delivered.number
         self._grabbed = delivered.number + 1
-        judged = self._judge.take(delivered.grabbed, self._masking.box_xyxy)
-        if judged.jumped:
-            text = "the source's time went back or leapt"
-            self._post.note("discontinuity", text, max(0, self._epoch), seq)
-        if delivered.opening is not self._opening or judged.new_format:
-            self._begin(delivered, seq, "format changed" if judged.new_format else "")
         if self._ring:
             self._ring.next_seq = seq + 1
+        judged = self._judge.take(delivered.grabbed, self._masking.box_xyxy)
+        if delivered.opening is not self._opening or judged.new_format:
+            self._begin(delivered, seq, "format changed" if judged.new_format else "")
+        elif judged.jumped:
+            text = "the source's time went back, leapt, or ceased"
+            self._post.note("discontinuity", text, self._epoch, seq)
+        self._captured_ns = delivered.grabbed.captured_ns
         looked = self._masking.look(delivered.grabbed)
         if looked == "grown":
             self._begin_epoch("the sector grew", seq, delivered.place)
@@ -113,7 +119,12 @@ class _Capture:
             self._publish(delivered, seq, judged)
 
     def report(self, cause: str) -> None:
-        """Beat."""
+        """Beat; why there is no video goes to the journal too."""
+        if cause != self._lost:
+            self._lost = cause
+            if cause:
+                next_seq = self._first_seq + self._grabbed
+                self._post.note("no video", cause, max(0, self._epoch), next_seq)
         dropped = self._grabbed - self._published
         counters = {"grabbed": self._grabbed, "published": self._published, "dropped": dropped}
         facts = {"source": self._source}
@@ -128,11 +139,19 @@ class _Capture:
     def _begin(self, delivered: Delivered, seq: int, cause: str) -> None:
         """Start an epoch: the source was opened, or its format changed."""
         first = self._epoch < 0
-        self._begin_epoch(cause or ("started" if first else "reopened"), seq, delivered.place)
+        if not first and delivered.opening is not self._opening:
+            cause = ", ".join(filter(None, (self._reopened(delivered), cause)))
+        self._begin_epoch(cause or "started", seq, delivered.place)
         if self._ring:
             self._ring.reserve(delivered.grabbed.pixels.nbytes)
         self._opening, self._source = delivered.opening, delivered.opening.info.name
         self._masking.begin(first=first)
+
+    def _reopened(self, delivered: Delivered) -> str:
+        """Return words for a source that was opened again; the gap is counted in seconds (F14)."""
+        gap_ns = delivered.grabbed.captured_ns - (self._captured_ns or 0)
+        known = self._captured_ns is not None and gap_ns >= GAP_NS
+        return f"reopened after {gap_ns / 1e9:.1f} s without pictures" if known else "reopened"
 
     def _begin_epoch(self, cause: str, seq: int, index: int) -> None:
         self._epoch += 1

@@ -41,13 +41,17 @@ def main(arguments: list[str], runs: dict[str, str] | None = None) -> int:
     with Post(config, role) as post:
         post.beat("starting")
         module, _, function = (runs or RUNS)[role].partition(":")
-        run = cast(Run, getattr(importlib.import_module(module), function))
         try:
+            run = cast(Run, getattr(importlib.import_module(module), function))
             return run(config, post, stop)
         except SonostreamError as error:
             logging.getLogger(role).error("%s", error)
             post.beat("down", str(error))
             return error.exit_code
+        except Exception as error:
+            logging.getLogger(role).exception("a defect of ours")
+            post.beat("down", f"{type(error).__name__}: {error}")  # F04: the screen has the cause
+            return SonostreamError.exit_code
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ SHARED_FRAMES = Limits(frozenset({FrameHeader}))
 """Frames whose pixels lie in shared memory."""
 FRAMES = Limits(frozenset({FrameHeader}), MAX_PAYLOAD)
 RESULTS = Limits(frozenset({ResultHeader, ModelNote}), MAX_PAYLOAD + (1 << 20))
+RECORDS = Limits(RESULTS.structs | {Note}, RESULTS.payload_bytes)
+"""Worker to the recorder."""
 REPORTS = Limits(frozenset({Beat, Order, Note, EpochNote, Ranking, Pin}), MAX_PAYLOAD)
 """Roles to the supervisor."""
 STATUS = Limits(frozenset({Status, Order, Note, EpochNote, Ranking, Pin}), MAX_PAYLOAD)

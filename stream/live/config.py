@@ -38,9 +38,15 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Model file and the flags of `stream.engine_flags.EngineFlags`."""
+    """Model file and the flags of `stream.engine_flags.EngineFlags`.
+
+    Parameters
+    ----------
+    digest : sha256 of the file when the session began; no worker takes another (M08). Any if empty
+    """
 
     model: str
+    digest: str = ""
     engine: str = "auto"
     precision: Precision | None = None
     force: bool = False

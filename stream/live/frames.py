@@ -5,11 +5,11 @@ from __future__ import annotations
 from engines.pixels import Pixels
 from stream.closing import Closing
 from stream.frame import Frame
-from stream.live.links import newest_frames
 from stream.live.codec import Received
-from stream.live.payload import read_pixels
 from stream.live.config import LiveConfig
+from stream.live.links import newest_frames
 from stream.live.messages import FrameHeader
+from stream.live.payload import read_pixels
 from stream.live.ring import FrameRing
 
 

@@ -21,6 +21,9 @@ from stream.sources.live.backoff import Backoff
 from stream.sources.live.base import Grabbed, Grabber, LiveInfo
 
 CAPACITY = 2
+DEVICE_S = 0.5
+"""A device that is plugged in again shows no sign of it: it is asked so often, always (F13)."""
+OPENING = "opening the source"
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +66,7 @@ class Grabbing:
     cause : why there is no source just now, empty while there is one
     over : the recording has ended
     failed : what makes another try useless
+    stuck : the driver never returned, and keeps the device until this process ends (F11)
     waiting_since_ns : since when the source has been asked for something; 0 while it is not
     """
 
@@ -72,7 +76,7 @@ class Grabbing:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._openings = self.count = self.waiting_since_ns = 0
-        self.cause, self.over = "opening the source", False
+        self.cause, self.over, self.stuck = OPENING, False, False
         self.failed: SonostreamError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -92,28 +96,34 @@ class Grabbing:
         """The recording has ended and everything was taken."""
         return self.over and not self._items
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 1.0) -> None:
         """End the thread; one that hangs in the source ends with the process."""
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
-        self._thread.join(1.0)
+        self._thread.join(wait_s)
 
     def _run(self) -> None:
         backoff = Backoff()
-        while not self._closing.is_set():
+        while not (self._closing.is_set() or self.over or self.failed or self.stuck):
             try:
                 self._read(backoff)
             except SourceError as error:
-                self.cause = str(error)
-                _log.warning("%s", error)
-                self.failed = error if self._lossless else None
+                self._lose(error)
+                self._closing.wait(DEVICE_S if error.fault == "F13" else backoff.next_s())
             except SonostreamError as error:
                 self.failed = error
-            self.waiting_since_ns = 0
-            if self.over or self.failed:
-                return
-            self._closing.wait(backoff.next_s())
+
+    def _lose(self, error: SourceError) -> None:
+        """Say why there is no source; the log has each cause once, not each try (F39)."""
+        self.waiting_since_ns = 0
+        if self.cause != str(error):
+            self.cause = str(error)
+            _log.warning("%s", error)
+        # Trying a wrong password without end may lock an account.
+        final = self._lossless or error.problem.startswith("wrong login")
+        self.failed = error if final else None
+        self.stuck = error.fault == "F11" and not self._lossless
 
     def _read(self, backoff: Backoff) -> None:
         """Open the source and read it until it is lost or over."""

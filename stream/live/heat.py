@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
+
+from stream.clock import MS
 
 HOT_C, COOL_C = 95.0, 88.0
 """Above the first the rate is halved, until the temperature falls below the second."""
+CALM_NS = 10_000 * MS
+"""After the processor slowed itself down the rate stays halved for so long."""
 THERMAL = Path("/sys/class/thermal")
+PROCESSORS = Path("/sys/devices/system/cpu")
+
+
+class Heat(NamedTuple):
+    """What the machine says of itself.
+
+    Parameters
+    ----------
+    hottest_c : temperature of the hottest zone, None where there is none
+    slowed : how often processors have slowed themselves down since the machine started
+    """
+
+    hottest_c: float | None
+    slowed: int
 
 
 class Throttle:
-    """A fixed rule with hysteresis: while hot, every second frame is left out.
+    """A fixed rule with hysteresis: while hot, the engine rests as long as it works.
+
+    At least every second frame is left out, so the rate is halved whatever the engine's speed.
 
     Attributes
     ----------
@@ -19,26 +40,46 @@ class Throttle:
 
     def __init__(self) -> None:
         self.words = ""
-        self._odd = False
+        self._hot = self._rested = False
+        self._slowed: int | None = None
+        self._slow_until_ns = self._rest_until_ns = 0
 
-    def update(self, temperature_c: float | None) -> None:
-        """Take a reading; None where the machine gives none."""
-        limit = COOL_C if self.words else HOT_C
-        hot = temperature_c is not None and temperature_c > limit
-        self.words = f"{temperature_c:.0f} °C, every second frame is analysed" if hot else ""
+    def update(self, heat: Heat, now_ns: int) -> None:
+        """Take a reading."""
+        limit_c = COOL_C if self._hot else HOT_C
+        self._hot = heat.hottest_c is not None and heat.hottest_c > limit_c
+        if self._slowed is not None and heat.slowed > self._slowed:
+            self._slow_until_ns = now_ns + CALM_NS
+        self._slowed = heat.slowed
+        slow = now_ns < self._slow_until_ns
+        shown = "" if heat.hottest_c is None else f"{heat.hottest_c:.0f} °C, "
+        cause = f"{shown}slowed down {heat.slowed} times, " if slow else shown
+        self.words = f"{cause}half the rate" if self._hot or slow else ""
 
-    def skips(self) -> bool:
-        """Tell whether the next frame is to be left out."""
-        self._odd = not self._odd if self.words else False
-        return self._odd
+    def worked(self, began_ns: int, done_ns: int) -> None:
+        """Take note that the engine worked."""
+        self._rest_until_ns, self._rested = 2 * done_ns - began_ns, False
+
+    def skips(self, now_ns: int) -> bool:
+        """Tell whether the frame that is there is to be left out."""
+        if not self.words or (self._rested and now_ns >= self._rest_until_ns):
+            return False
+        self._rested = True
+        return True
 
 
-def read_temperature_c(root: Path = THERMAL) -> float | None:
-    """Return the temperature of the hottest processor zone, or None where there is none."""
+def read_heat(thermal: Path = THERMAL, processors: Path = PROCESSORS) -> Heat:
+    """Read the sensors of this machine, as Linux shows them in files."""
+    millidegrees = _numbers(thermal, "thermal_zone*/temp")
+    counts = _numbers(processors, "cpu[0-9]*/thermal_throttle/*_throttle_count")
+    return Heat(max(millidegrees) / 1000 if millidegrees else None, sum(counts))
+
+
+def _numbers(root: Path, pattern: str) -> list[int]:
     found = []
-    for zone in root.glob("thermal_zone*/temp"):
+    for path in root.glob(pattern):
         try:
-            found.append(int(zone.read_text()) / 1000)
+            found.append(int(path.read_text()))
         except (OSError, ValueError):
             continue  # a zone that is switched off says so by an error
-    return max(found, default=None)
+    return found

@@ -39,7 +39,7 @@ class Gauges:
         rate_hz = len(self._answers) * 1e9 / RATE_NS
         rows = [
             ("capture", f"{1e9 / period_ns:.1f} fps" if period_ns else "-"),
-            ("analysis", f"{rate_hz:.1f} fps" if self._answers else "-"),
+            ("inference", f"{rate_hz:.1f} fps" if self._answers else "-"),
             ("age p50 / p99", self._age_words()),
             *_losses(newest),
         ]
@@ -65,10 +65,13 @@ def _losses(newest: Newest) -> list[tuple[str, str]]:
         status = newest.status.roles.get(role) if newest.status else None
         return status.counters.get(name, 0) if status else 0
 
-    dropped, skipped = counter("capture", "dropped"), counter("worker", "skipped")
-    rows = [("dropped / skipped", f"{dropped} / {skipped}")]
-    refused = counter("worker", "refused")
-    return [*rows, ("refused", str(refused))] if refused else rows
+    rows = [
+        ("capture drop", counter("capture", "dropped")),
+        ("skipped by policy", counter("worker", "skipped")),
+        ("failed", counter("worker", "failed")),
+        ("refused messages", counter("worker", "refused")),
+    ]
+    return [(name, str(count)) for name, count in rows if count or name == "skipped by policy"]
 
 
 def _forget(items: deque[tuple[int, int]], before_ns: int) -> None:

@@ -21,13 +21,19 @@ class Keeper:
     """Keeps one role running.
 
     A late beat ends the process: SIGTERM, a grace later SIGKILL, then a new one. The fifth restart
-    within a minute latches the fault until `reset`.
+    within a minute latches the fault until `reset`; tries that never came up count however long
+    each took.
 
     Parameters
     ----------
     start_limit_ns : how long a process may take to its first beat
     late_ns : how long it may be silent
     grace_ns : how long it may take to end by itself
+
+    Attributes
+    ----------
+    count : how many processes came before this one
+    ending : the process was asked to end, for it was late
     """
 
     def __init__(
@@ -40,28 +46,32 @@ class Keeper:
         self.cause = ""
         self.since_ns = 0
         self._deadline_ns: int | None = None
-        self._ending = False
+        self._came_up = self.ending = False
 
     def started(self, now_ns: int) -> None:
         """Take note that a process was started."""
         self._stand("starting", self.cause, now_ns)
-        self._deadline_ns, self._ending = now_ns + self._start_limit_ns, False
+        self._deadline_ns = now_ns + self._start_limit_ns
+        self._came_up = self.ending = False
 
     def beaten(self, now_ns: int, standing: RoleStanding, cause: str) -> None:
-        """Take note of a beat; one that says "starting" prolongs nothing but the wait."""
-        if self._ending or self.standing == "off":
+        """Take note of a beat; the first that says "starting" may be the last for long."""
+        if self.ending or self.standing == "off":
             return
         if standing != "starting":
             self._deadline_ns = now_ns + self._late_ns
+        elif self.standing != "starting":  # it opens anew what it works with
+            self._deadline_ns = now_ns + self._start_limit_ns
+        self._came_up = self._came_up or standing == "up"
         self._stand(standing, cause, now_ns)
 
     def ended(self, now_ns: int, status: int, cause: str) -> Action | None:
         """Take note that the process ended; return "start" unless the fault is latched."""
-        self._deadline_ns, self._ending = None, False
+        self._deadline_ns, self.ending = None, False
         self.count += 1
         if status != EXIT_REOPEN:
             self._restarts.append(now_ns)
-        while self._restarts and now_ns - self._restarts[0] > RESTARTS_NS:
+        while self._came_up and self._restarts and now_ns - self._restarts[0] > RESTARTS_NS:
             self._restarts.popleft()
         if len(self._restarts) >= MAX_RESTARTS:
             self._stand("off", cause, now_ns)
@@ -74,11 +84,11 @@ class Keeper:
         if self._deadline_ns is None or now_ns < self._deadline_ns:
             return None
         self._deadline_ns = now_ns + self._grace_ns
-        if self._ending:
+        if self.ending:
             return "kill"
         late = "did not start in time" if self.standing == "starting" else "gave no sign of life"
         self._stand("down", late, now_ns)
-        self._ending = True
+        self.ending = True
         return "terminate"
 
     def reset(self, now_ns: int) -> Action | None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from stream.live.channels import Poller, Publisher, Puller, Pusher, Subscriber
-from stream.live.codec import FRAMES, REPORTS, RESULTS, SHARED_FRAMES, STATUS, Received
+from stream.live.codec import (
+    FRAMES,
+    RECORDS,
+    REPORTS,
+    RESULTS,
+    SHARED_FRAMES,
+    STATUS,
+    Received,
+)
 from stream.live.config import LiveConfig
 from stream.live.endpoints import Link
 from stream.live.keys import Keys, load_keys
@@ -39,7 +47,7 @@ def push_records(config: LiveConfig) -> Pusher:
 def collect_records(config: LiveConfig) -> Puller:
     """Open the recorder's end of the results."""
     link = Link(config.endpoints.records, queue=RECORDED_QUEUE)
-    return Puller(link, RESULTS, config.session)
+    return Puller(link, RECORDS, config.session)
 
 
 def newest_frames(config: LiveConfig) -> Subscriber:

@@ -207,14 +207,20 @@ class Status(_Message, frozen=True):
 class Order(_Message, frozen=True):
     """From the viewer's keys, or between roles, through the supervisor to everyone.
 
-    `record` turns the video recording on or off, `reset` unlatches what is off, `withdraw` takes back every answer after the frame,
-    `quit` ends the session.
+    `record` turns the video recording on or off, `reset` unlatches what is off, `quit` ends the
+    session, `withdraw` takes back answers.
+
+    Parameters
+    ----------
+    seq : the last frame whose answer holds, -1 where none does
+    last_seq : the last frame that was answered; no frame after it is meant
+    text : why
     """
 
     session: Name
     name: Literal["record", "reset", "withdraw", "quit"]
-    epoch: Count = 0
-    seq: Annotated[int, Meta(ge=-1, lt=1 << 53)] = 0
+    seq: Annotated[int, Meta(ge=-1, lt=1 << 53)] = -1
+    last_seq: Count = 0
     text: Text = ""
 
 

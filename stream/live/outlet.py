@@ -10,7 +10,7 @@ from stream.closing import Closing
 from stream.frame import Prediction
 from stream.live.config import LiveConfig
 from stream.live.links import publish_results, push_records
-from stream.live.messages import FrameHeader, ModelNote
+from stream.live.messages import FrameHeader, ModelNote, Note
 from stream.live.results import Answered, encode_result
 from stream.session.manifest import ModelUsed
 
@@ -36,7 +36,7 @@ class Outlet(Closing):
     def __init__(self, config: LiveConfig) -> None:
         self._viewers = publish_results(config)
         self._recorder = push_records(config) if config.endpoints.records else None
-        self._introduced = False
+        self._introduced: ModelUsed | None = None
 
     def close(self) -> None:
         """Close both; what was said last is still sent."""
@@ -48,8 +48,15 @@ class Outlet(Closing):
         """Say what answers: to the recorder once, to viewers each time, for they come and go."""
         note = ModelNote(session=session, worker=worker, used=used)
         self._viewers.publish(note)
-        if self._recorder and not self._introduced:
-            self._introduced = self._recorder.push(note)
+        if self._recorder and self._introduced != used and self._recorder.push(note):
+            self._introduced = used
+
+    def confirm(self, session: str) -> None:
+        """Say to the recorder, in order with the answers, that all those before hold."""
+        if self._recorder:
+            self._recorder.push(
+                Note(session=session, role="worker", kind="confirmed", text="", epoch=0, seq=0)
+            )
 
     def answer(self, answer: Answer) -> None:
         """Send an answer."""

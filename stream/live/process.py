@@ -34,7 +34,7 @@ class RoleProcess(Closing):
         fd = pass_config(config)
         passed = [fd] if config.ring is None else [fd, config.ring]
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", module, role, str(fd)],
                 stdin=subprocess.PIPE,
                 stdout=None if role == "viewer" else log,
@@ -56,10 +56,14 @@ class RoleProcess(Closing):
         return self._process.poll()
 
     def terminate(self, *, dump: bool = False) -> None:
-        """Ask it to end; with `dump`, have it print where it stands first."""
+        """Ask it to end; with `dump`, have it print where it stands first.
+
+        One that was stopped goes on, for otherwise it would say nothing.
+        """
         if dump:
             self._process.send_signal(signal.SIGUSR1)
         self._process.terminate()
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it."""

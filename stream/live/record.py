@@ -90,21 +90,25 @@ class LiveRecord:
         self.stopped = self.stopped or cause
 
     def epoch(self, note: EpochNote) -> None:
-        """Write down that an epoch began."""
-        texts = (msgspec.json.encode(v).decode() for v in (note.size_wh, note.box_xyxy, note.outline))
-        row = EpochRow(note.epoch, note.first_seq, note.first_index, *texts, note.cause)
-        self._try(lambda: self._journal.add_epoch(row))
-        self.note(
-            Note(
-                session=note.session,
-                role="capture",
-                kind="epoch",
-                text=f"{note.cause}; pictures are {note.size_wh[0]} x {note.size_wh[1]} px"
-                + ("" if note.outline else "; nothing is masked"),
-                epoch=note.epoch,
-                seq=note.first_seq,
-            )
+        """Write down that an epoch began; the supervisor repeats it for a recorder that starts."""
+        row = EpochRow(
+            epoch=note.epoch,
+            first_seq=note.first_seq,
+            first_index=note.first_index,
+            size_wh=_json(note.size_wh),
+            box_xyxy=_json(note.box_xyxy),
+            outline=_json(note.outline),
+            cause=note.cause,
         )
+        size = f"{note.size_wh[0]} x {note.size_wh[1]} px"
+        masked = "" if note.outline else "; nothing is masked"
+        text = f"capture: {note.cause}; pictures are {size}{masked}"
+
+        def write() -> None:
+            if self._journal.add_epoch(row):
+                self._journal.add_event(EventRow(note.epoch, note.first_seq, "epoch", text))
+
+        self._try(write)
 
     def note(self, note: Note) -> None:
         """Write down what a role reported."""
@@ -139,7 +143,11 @@ class LiveRecord:
                 self._pinned[frame] = pinned
                 self._changed = True
                 text = "pinned by the operator"
-                self._try(lambda: self._journal.add_event(EventRow(frame.epoch, frame.seq, "pinned", text)))
+                self._try(
+                    lambda: self._journal.add_event(
+                        EventRow(frame.epoch, frame.seq, "pinned", text)
+                    )
+                )
                 return True
         return False
 
@@ -156,9 +164,7 @@ class LiveRecord:
         if not self._changed:
             return False
         self._changed = False
-        rows = [
-            ranked_row(kept)._replace(pinned=int(pinned)) for kept, pinned in self.key_frames()
-        ]
+        rows = [ranked_row(kept)._replace(pinned=int(pinned)) for kept, pinned in self.key_frames()]
         self._try(lambda: self._journal.save_ranked(rows))
         return True
 
@@ -255,6 +261,10 @@ def _topk_of(ranked: list[RankedFrame], spec: ModelSpec, config: AnalysisConfig)
     for kept in sorted(ranked, key=lambda kept: kept.frame.id):
         topk.offer(kept.frame, kept.prediction, kept.time_ns)
     return topk
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _identity(order: Order) -> FrameId:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from stream.clock import MS, now_ns
 from stream.errors import StorageError
-from stream.live.links import collect_records, every_header, hear_news, take_all
+from stream.live.channels import Poller
 from stream.live.codec import Received
 from stream.live.config import LiveConfig
 from stream.live.film import Film
 from stream.live.frames import take_pixels
+from stream.live.links import collect_records, every_header, hear_news, take_all
 from stream.live.messages import (
     EpochNote,
     FrameHeader,
@@ -21,6 +22,7 @@ from stream.live.messages import (
     Order,
     Pin,
     ResultHeader,
+    Status,
 )
 from stream.live.payload import read_pixels
 from stream.live.ranking import encode_ranking
@@ -29,7 +31,6 @@ from stream.live.results import decode_result
 from stream.live.ring import FrameRing
 from stream.live.role import Post, Stop
 from stream.live.summary import Summary
-from stream.live.channels import Poller
 from stream.session.manifest import JOURNAL
 
 WAIT_MS = 20
@@ -76,6 +77,7 @@ class _Recorder:
         self._waiting: list[Received] = []
         self._saved_ns = self._checked_ns = 0
         self._warning = ""
+        self._hears = False
 
     def hear(self, messages: list[Received]) -> None:
         """Take messages in the order in which they came."""
@@ -98,6 +100,8 @@ class _Recorder:
                 self._record.note(message)
             elif isinstance(message, Order):
                 self._obey(message)
+            elif isinstance(message, Status):
+                self._hears = True
 
     def tend(self) -> None:
         """Save the key frames, look at the disk, beat."""
@@ -107,9 +111,13 @@ class _Recorder:
             self._check_disk()
         if now - self._saved_ns >= SAVE_NS:
             self._saved_ns = now
-            if self._record.save_keys():
-                spec = self._summary.spec
-                self._post.send(*encode_ranking(self._config.session, self._record.key_frames(), spec))
+            spec = self._summary.spec
+            if self._record.save_keys() and spec is not None:
+                keys = self._record.key_frames()
+                self._post.send(*encode_ranking(self._config.session, keys, spec))
+        if not self._hears:  # who does not hear the supervisor yet misses what it passes on
+            self._post.beat("starting")
+            return
         stopped = self._record.stopped or self._film.stopped
         facts = {"warning": self._warning, "recording": "on" if self._film.on else ""}
         counters = {"repeats": self._record.repeats, "recorded": self._film.count}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import EngineError
 from engines.pixels import Pixels
 from stream.analysis.smooth import Smoothed
 from stream.frame import Frame, Prediction, StageTimes
@@ -92,6 +95,31 @@ def encode_result(
         pixels=layout_of(kept) if kept else None,
     )
     return message, result_payload(arrays, kept)
+
+
+def failed_prediction(frame: Frame, error: EngineError, digest: str) -> Prediction:
+    """Return what stands for the answer of an engine that failed; `digest` is its model's."""
+    return Prediction(
+        id=frame.id,
+        state="failed_infer",
+        reason=str(error),
+        probs=None,
+        cam=None,
+        features=None,
+        distance=None,
+        times=StageTimes(0, 0),
+        model_digest=digest,
+    )
+
+
+def taken_back(result: Result, reason: str) -> Result:
+    """Return a result without its answer, which was withdrawn (F07)."""
+    changes = {"state": "withdrawn", "reason": reason}
+    header = msgspec.structs.replace(result.header, label="", distance=None, **changes)
+    prediction = replace(
+        result.prediction, probs=None, cam=None, features=None, distance=None, **changes
+    )
+    return Result(header, prediction, None, None)
 
 
 def decode_result(received: Received) -> Result:

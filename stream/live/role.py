@@ -9,9 +9,9 @@ from types import FrameType
 
 from stream.clock import MS, now_ns
 from stream.closing import Closing
-from stream.live.links import push_posts
 from stream.live.codec import Buffer, Message
 from stream.live.config import LiveConfig
+from stream.live.links import push_posts
 from stream.live.messages import Beat, Note, Role, RoleStanding
 
 BEAT_NS = 100 * MS
@@ -74,7 +74,7 @@ class Post(Closing):
         counters: Mapping[str, int] | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Say that the main loop runs: ten times a second, and at once when the standing changes."""
+        """Say that the main loop runs: ten times a second, and at each change of standing."""
         now = now_ns()
         if now - self._beaten_ns < BEAT_NS and (standing, cause) == self._said:
             return

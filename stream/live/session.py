@@ -97,5 +97,3 @@ def _sweep(root: Path) -> None:
         except (OSError, StorageError):
             continue
         shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,10 @@ import msgspec
 
 from stream.clock import MS, now_ns
 from stream.closing import Closing
-from stream.live.links import collect_posts, publish_news
 from stream.live.config import LiveConfig
 from stream.live.keeper import Keeper
-from stream.live.messages import Beat, Note, Order, Role, RoleStatus, Status
+from stream.live.links import collect_posts, publish_news
+from stream.live.messages import Beat, EpochNote, Note, Order, Role, RoleStatus, Status
 from stream.live.process import MODULE, RoleProcess, as_instance
 
 STATUS_NS = 100 * MS
@@ -33,8 +34,9 @@ STOP_ORDER: Sequence[tuple[Role, float]] = (
     ("worker", 1.0),
     ("recorder", 2.0),
 )
-FATAL = frozenset({2, 3, 5})
-"""Statuses of a role that never came up which end the session: usage, source, model refused."""
+FATAL = frozenset({2, 3, 5, 6})
+"""Statuses of a role that never came up which end the session: usage, source, model, memory."""
+MOST_EPOCHS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class Supervisor(Closing):
         self._processes: dict[Role, RoleProcess] = {}
         self._beats: dict[Role, Beat] = {}
         self._was_up: set[Role] = set()
+        self._epochs: deque[EpochNote] = deque(maxlen=MOST_EPOCHS)
         self._status_number = self._status_ns = 0
         self._ending: Ending | None = None
         self._posts = collect_posts(config)
@@ -108,6 +111,8 @@ class Supervisor(Closing):
                 self._obey(message)
                 self._news.publish(message)
             else:
+                if isinstance(message, EpochNote):
+                    self._epochs.append(message)
                 self._news.publish(message, [received.payload])
             received = self._posts.receive(0)
 
@@ -124,6 +129,9 @@ class Supervisor(Closing):
             facts = self._beats[beat.role].facts if beat.role in self._beats else {}
             beat = msgspec.structs.replace(beat, facts={**facts, **beat.facts})
         self._beats[beat.role] = beat
+        if beat.role == "recorder" and (before, beat.standing) == ("starting", "up"):
+            for note in self._epochs:  # it was not there when they began
+                self._news.publish(note)
         if keeper.standing != before:
             self._tell(force=True)
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from stream.clock import MS, host_id, now_ns
 from stream.errors import StorageError
-from stream.live.links import every_result, hear_news, take_all
+from stream.live.channels import Poller
 from stream.live.codec import Received
 from stream.live.config import LiveConfig
 from stream.live.frames import FrameTaker
+from stream.live.links import every_result, hear_news, take_all
 from stream.live.messages import (
     FrameHeader,
     ModelNote,
@@ -32,7 +33,6 @@ from stream.live.results import decode_result
 from stream.live.role import Post, Stop
 from stream.live.scene import Scene
 from stream.live.viewing import Viewing
-from stream.live.channels import Poller
 from stream.report.files import make_folder, write_whole
 from stream.session.record import encode_png
 
@@ -81,7 +81,7 @@ def open_display(config: LiveConfig) -> Display:
         return WindowDisplay(config)
     from stream.live.terminal import TerminalDisplay
 
-    return TerminalDisplay()
+    return TerminalDisplay(config.analysis.margin)
 
 
 def run_viewer(config: LiveConfig, post: Post, stop: Stop) -> int:

@@ -70,8 +70,12 @@ class Viewing:
     def see_result(self, result: Result, now_ns: int) -> None:
         """Take a result; one of an epoch or a worker before that of the newest is of the past."""
         header, newest = result.header, self._newest.result
-        same = newest is not None and newest.session == header.session
-        if same and (header.epoch, header.seq) <= (newest.epoch, newest.seq):
+        place = (header.epoch, header.seq)
+        if (
+            newest is not None
+            and newest.session == header.session
+            and place <= (newest.epoch, newest.seq)
+        ):
             return
         result_ns = self._clock.local_ns(header.host, header.captured_ns)
         if result_ns is None:

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from stream.closing import Closing
 from stream.errors import StorageError
 from stream.frame import FrameId, State
+from stream.session.digests import Covered, Tables, hide_damaged
 
 FLUSH_NS = 100_000_000
-TIMING_COLUMNS = frozenset({"captured_ns", "preprocess_ns", "engine_ns"})
-TABLES = ("frames", "ranked", "events", "ledger")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS frames (
@@ -85,6 +84,24 @@ class EventRow(NamedTuple):
     text: str
 
 
+JOURNAL_TABLES: Tables = {
+    "frames": Covered(FrameRow._fields, ("epoch", "seq")),
+    "ranked": Covered(RankedRow._fields, ("rank",)),
+    "events": Covered(EventRow._fields, ("number",)),
+    "ledger": Covered(("name", "count"), ("name",)),
+}
+LIVE_TABLES: Tables = {
+    **JOURNAL_TABLES,
+    "losses": Covered(("first_seq", "last_seq", "name", "reason"), ("first_seq",)),
+    "epochs": Covered(
+        ("epoch", "first_seq", "first_index", "size_wh", "box_xyxy", "outline", "cause"),
+        ("epoch",),
+    ),
+    "recorded": Covered(("epoch", "seq", "file", "place"), ("epoch", "seq")),
+}
+"""What the digests of a live journal cover."""
+
+
 class Journal(Closing):
     """Writes a journal; rows are committed every 100 ms and all of them on close.
 
@@ -116,8 +133,7 @@ class Journal(Closing):
     def add_frame(self, row: FrameRow) -> None:
         """Add one frame."""
         self._rows.append(row)
-        if time.monotonic_ns() - self._flushed_ns >= FLUSH_NS:
-            self.flush()
+        self.flush_if_due()
 
     def add_event(self, row: EventRow) -> None:
         """Add one event, numbered in order."""
@@ -129,18 +145,21 @@ class Journal(Closing):
         The events of frames that were kept since then are marked too. All is committed at once.
         """
         self.flush()
-        epoch, seq = (after.epoch, after.seq) if after else (-1, -1)
-        with storage_errors(self._path), self._db:
-            self._db.execute(
-                "UPDATE events SET kind = 'kept, withdrawn'"
-                " WHERE kind = 'kept' AND (epoch, seq) > (?, ?)",
-                (epoch, seq),
-            )
-            self._db.execute(
-                "UPDATE frames SET state = 'withdrawn', reason = ?, probs = NULL, smoothed = NULL,"
-                " label = '', distance = NULL WHERE (epoch, seq) > (?, ?) AND probs IS NOT NULL",
-                (reason, epoch, seq),
-            )
+        with storage_errors(self._path):
+            self._mark_withdrawn((after.epoch, after.seq) if after else (-1, -1), reason)
+        self.flush()
+
+    def _mark_withdrawn(self, after: tuple[int, int], reason: str) -> None:
+        self._db.execute(
+            "UPDATE events SET kind = 'kept, withdrawn'"
+            " WHERE kind = 'kept' AND (epoch, seq) > (?, ?)",
+            after,
+        )
+        self._db.execute(
+            "UPDATE frames SET state = 'withdrawn', reason = ?, probs = NULL, smoothed = NULL,"
+            " label = '', distance = NULL WHERE (epoch, seq) > (?, ?) AND probs IS NOT NULL",
+            (reason, *after),
+        )
 
     def seal(self, ranked: list[RankedRow], ledger: Mapping[str, int]) -> None:
         """Add the key frames and the ledger."""
@@ -154,6 +173,11 @@ class Journal(Closing):
             self.flush()
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode=DELETE")
+
+    def flush_if_due(self) -> None:
+        """Commit what was added, if the last commit is long enough ago."""
+        if time.monotonic_ns() - self._flushed_ns >= FLUSH_NS:
+            self.flush()
 
     def flush(self) -> None:
         """Commit what was added."""
@@ -180,6 +204,8 @@ class Journal(Closing):
 def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading only; rows come as `sqlite3.Row`.
 
+    Of a live journal the rows that are damaged are left out; see `damage_of`.
+
     Raises
     ------
     StorageError
@@ -191,8 +217,26 @@ def open_reading(path: Path) -> Iterator[sqlite3.Connection]:
         storage_errors(path, "the file is damaged or no journal"),
         closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
     ):
+        _leave_out(db)
         db.row_factory = sqlite3.Row
         yield db
+
+
+def damage_of(db: sqlite3.Connection) -> dict[str, int]:
+    """Return how many damaged rows `open_reading` left out, for each table that is damaged."""
+    return dict(tuple(row) for row in db.execute("SELECT name, count FROM temp.damage"))
+
+
+def _leave_out(db: sqlite3.Connection) -> None:
+    """Hide damaged rows where there are digests; `Journal` alone, which a replay writes, has none.
+
+    A live journal is known by any of its own tables, so that one damaged name hides nothing.
+    """
+    db.execute("CREATE TEMP TABLE damage (name TEXT, count INTEGER)")
+    names = {name for (name,) in db.execute("SELECT name FROM main.sqlite_master")}
+    if names & (LIVE_TABLES.keys() - JOURNAL_TABLES.keys() | {"digests"}):
+        damaged = hide_damaged(db, LIVE_TABLES)
+        db.executemany("INSERT INTO damage VALUES (?, ?)", damaged.items())
 
 
 def count_rows(path: Path) -> int:
@@ -205,41 +249,6 @@ def count_rows(path: Path) -> int:
     """
     with open_reading(path) as db:
         return int(db.execute("SELECT count(*) FROM frames").fetchone()[0])
-
-
-def first_difference(ours: Path, theirs: Path) -> str | None:
-    """Compare two journals row by row, timing columns aside; return the first difference."""
-    for table in TABLES:
-        left, right = _rows(ours, table), _rows(theirs, table)
-        for number, (one, other) in enumerate(zip(left, right, strict=False)):
-            if one != other:
-                return f"table {table}, row {number} ({_describe(one, other)})"
-        if len(left) != len(right):
-            return f"table {table}: {len(left)} rows, expected {len(right)}"
-    return None
-
-
-def _rows(path: Path, table: str) -> list[dict[str, Any]]:
-    with open_reading(path) as db:
-        query = f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - our own names
-        rows = db.execute(query).fetchall()
-    return [
-        {
-            key: value
-            for key, value in zip(row.keys(), row, strict=True)
-            if key not in TIMING_COLUMNS
-        }
-        for row in rows
-    ]
-
-
-def _describe(one: dict[str, Any], other: dict[str, Any]) -> str:
-    key = next(k for k in one if one[k] != other.get(k))
-    place = f"epoch {one['epoch']} seq {one['seq']}: " if "seq" in one else ""
-    values = [
-        v if not isinstance(v, bytes) else f"{len(v)} bytes" for v in (one[key], other.get(key))
-    ]
-    return f"{place}{key} is {values[0]!r}, expected {values[1]!r}"
 
 
 @contextmanager

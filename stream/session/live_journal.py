@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +17,16 @@ from stream.analysis.topk import RankedFrame
 from stream.frame import Frame, FrameId, Prediction, StageTimes
 from stream.session.account import Loss
 from stream.session.content import decode_png
-from stream.session.journal import FLUSH_NS, Journal, RankedRow, open_reading, storage_errors
+from stream.session.digests import SCHEMA, add_digests, replace_damaged
+from stream.session.journal import (
+    FLUSH_NS,
+    LIVE_TABLES,
+    FrameRow,
+    Journal,
+    RankedRow,
+    open_reading,
+    storage_errors,
+)
 from stream.session.ledger import LOSSES, NAMES
 
 assert FLUSH_NS <= 100_000_000, "F30: what is older than 100 ms is on the disk"
@@ -76,11 +87,27 @@ NOTHING_SETTLED = Settled(0, {}, [], [])
 class LiveJournal(Journal):
     """A journal that a recorder can take up again after a crash.
 
-    Every commit is synced, so what was committed survives a loss of power.
+    Every commit is synced, so what was committed survives a loss of power; every row has a digest.
+    Nothing is committed but by `flush` and `withdraw`: what belongs together goes together.
     """
 
-    schema = Journal.schema + _LIVE_SCHEMA
+    schema = Journal.schema + _LIVE_SCHEMA + SCHEMA
     synchronous = "FULL"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with storage_errors(path):
+            replace_damaged(self._db, LIVE_TABLES)
+            self._db.commit()
+
+    @property
+    def due(self) -> bool:
+        """The last commit is 100 ms ago."""
+        return time.monotonic_ns() - self._flushed_ns >= FLUSH_NS
+
+    def add_frame(self, row: FrameRow) -> None:
+        """Add one frame."""
+        self._rows.append(row)
 
     def add_losses(self, losses: list[Loss]) -> None:
         """Add runs of frames that nobody answered for."""
@@ -106,21 +133,40 @@ class LiveJournal(Journal):
     def gaps(self, grabbed: int) -> list[tuple[int, int]]:
         """Return the runs of frames below `grabbed` that are neither answered nor lost."""
         with storage_errors(self._path):
-            self._rows.clear()  # what could not be written is not there
             return _gaps(self._db, grabbed)
 
-    def count(self, grabbed: int) -> dict[str, int]:
-        """Return the ledger: every frame below `grabbed` once, by what the journal says of it."""
+    def abandon(self) -> None:
+        """Take back what was not committed and close; nothing more is written of our own."""
+        with storage_errors(self._path), closing(self._db):
+            self._db.rollback()
+
+    def _insert(self, table: str, rows: Sequence[Any], *, or_ignore: bool = False) -> None:
+        super()._insert(table, rows, or_ignore=or_ignore)
         with storage_errors(self._path):
-            totals = dict.fromkeys(NAMES, 0)
-            states = "SELECT state, count(*) FROM frames GROUP BY state"
-            for state, count in self._db.execute(states):
-                totals[LOSSES.get(state, "analysed")] += count
-            losses = "SELECT name, sum(last_seq - first_seq + 1) FROM losses GROUP BY name"
-            for name, count in self._db.execute(losses):
-                totals[name] += count
-            totals["not_recorded"] += sum(b - a + 1 for a, b in _gaps(self._db, grabbed))
-        return totals | {"grabbed": grabbed}
+            add_digests(self._db, table.partition(" ")[0], rows)
+
+    def _mark_withdrawn(self, after: tuple[int, int], reason: str) -> None:
+        super()._mark_withdrawn(after, reason)
+        changed = {"frames": "state = 'withdrawn'", "events": "kind = 'kept, withdrawn'"}
+        for table, condition in changed.items():
+            columns = ", ".join(LIVE_TABLES[table].columns)
+            query = f"SELECT {columns} FROM {table} WHERE {condition} AND (epoch, seq) > (?, ?)"  # noqa: S608
+            add_digests(self._db, table, self._db.execute(query, after).fetchall())
+
+
+def count_ledger(db: sqlite3.Connection, grabbed: int) -> dict[str, int]:
+    """Return the ledger: every frame below `grabbed` once, by what the journal says of it.
+
+    Frames of which it says nothing are not recorded.
+    """
+    totals = dict.fromkeys(NAMES, 0)
+    for state, count in db.execute("SELECT state, count(*) FROM frames GROUP BY state"):
+        totals[LOSSES.get(state, "analysed")] += count
+    losses = "SELECT name, sum(last_seq - first_seq + 1) FROM losses GROUP BY name"
+    for name, count in db.execute(losses):
+        totals[name] += count
+    totals["not_recorded"] += sum(b - a + 1 for a, b in _gaps(db, grabbed))
+    return totals | {"grabbed": grabbed}
 
 
 def _gaps(db: sqlite3.Connection, grabbed: int) -> list[tuple[int, int]]:
@@ -144,17 +190,27 @@ def read_settled(path: Path, session: str, digest: str = "") -> Settled:
         If the journal cannot be read.
     """
     with open_reading(path) as db:
-        ends = "SELECT max(seq) s FROM frames UNION SELECT max(last_seq) FROM losses"
-        last = db.execute(f"SELECT max(s) FROM ({ends})").fetchone()[0]  # noqa: S608 - constant
-        labels = "SELECT label, count(*) FROM frames WHERE label != '' GROUP BY label"
         rows = db.execute("SELECT * FROM ranked JOIN frames USING (epoch, seq) ORDER BY rank")
         kept = [(_ranked_frame(row, session, digest), bool(row["pinned"])) for row in rows]
         return Settled(
-            until=0 if last is None else last + 1,
-            labels=dict(db.execute(labels).fetchall()),
+            until=settled_until(db),
+            labels=count_labels(db),
             ranked=[frame for frame, pinned in kept if not pinned],
             pinned=[frame for frame, pinned in kept if pinned],
         )
+
+
+def settled_until(db: sqlite3.Connection) -> int:
+    """Return the seq below which the journal settles frames."""
+    ends = "SELECT max(seq) s FROM frames UNION SELECT max(last_seq) FROM losses"
+    last = db.execute(f"SELECT max(s) FROM ({ends})").fetchone()[0]  # noqa: S608 - constant
+    return 0 if last is None else int(last) + 1
+
+
+def count_labels(db: sqlite3.Connection) -> dict[str, int]:
+    """Return how many frames have each smoothed label."""
+    labels = "SELECT label, count(*) FROM frames WHERE label != '' GROUP BY label"
+    return {label: count for label, count in db.execute(labels)}
 
 
 def _ranked_frame(row: sqlite3.Row, session: str, digest: str) -> RankedFrame:
