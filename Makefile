@@ -40,6 +40,7 @@ soak: .venv/dev system-deps
 # The pictures in docs/images, drawn from the phantom.
 pictures: .venv/dev system-deps
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.live_pictures
 
 # What OpenCV's window needs; without these two libraries nothing starts.
 system-libs: .venv/core

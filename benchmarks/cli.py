@@ -11,13 +11,14 @@ from stream.errors import UsageError
 
 
 def bench(
-    what: Literal["replay", "train", "engines"] = "replay",
+    what: Literal["replay", "train", "engines", "live"] = "replay",
     /,
     *models: str,
     rounds: int = 5,
     out: Path | None = None,
     memory: bool = True,
     quick: bool = False,
+    slow: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
     frames: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
 ) -> int:
@@ -27,7 +28,8 @@ def bench(
     ----------
     what
         replay (journal on, report off) against what it replaces; train: an epoch against the
-        same steps on a batch in memory; or engines: every backend, precision and batch.
+        same steps on a batch in memory; engines: every backend, precision and batch; or live: age
+        of results on the screen, losses, cost, start-up and recovery with real processes.
     models
         Of engines, models to measure, as FILE or LABEL=FILE; by default the bundled one, and
         MobileNetV3-Large and DenseNet121 with random weights, which have speed but no accuracy.
@@ -39,7 +41,10 @@ def bench(
         Of replay, also measure how peak memory grows from a clip of one minute to one of ten; of
         engines, also start-up and memory, two processes a row.
     quick
-        Of engines, few frames, short rounds, one batch: to see that everything runs.
+        Of engines, few frames, short rounds, one batch: to see that everything runs. Of live,
+        about a minute in all.
+    slow
+        Of live, ten minutes with an engine three times too slow, or one with `--quick`.
     device
         Of engines, whose rows to run; the others are listed with the reason.
     frames
@@ -52,6 +57,10 @@ def bench(
         from benchmarks.bench_train import bench as bench_train
 
         return bench_train(rounds=rounds, out=place)
+    if what == "live":
+        from benchmarks.bench_live import bench as bench_live
+
+        return bench_live(quick=quick, slow=slow, out=place)
     if what == "engines":
         from benchmarks.bench_engines import Plan
         from benchmarks.bench_engines import bench as bench_engines

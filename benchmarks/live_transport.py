@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ class Load:
 
 
 def measure_transport(
-    frames: int = 300, rate_hz: float = 60.0, rounds: int = 2
+    frames: int = 300,
+    rate_hz: float = 60.0,
+    rounds: int = 2,
+    formats: Sequence[str] = FORMATS,
 ) -> list[dict[str, Any]]:
     """Return a row for each size, format and transport.
 
@@ -55,6 +59,7 @@ def measure_transport(
     frames : measured in each round, after a warm-up
     rate_hz : pace of the writer
     rounds : how often the transports take turns
+    formats : of the pictures
 
     Returns
     -------
@@ -63,7 +68,7 @@ def measure_transport(
     """
     rows = []
     for size in SIZES_WH:
-        for name in FORMATS:
+        for name in formats:
             load = Load(size, name, frames + WARM_UP, rate_hz)
             found: dict[str, list[dict[str, Any]]] = {"message": [], "ring": []}
             for _ in range(rounds):

@@ -14,6 +14,7 @@ from stream.engine_facts import COLUMNS, EngineFacts, engine_rows, table_rows
 from stream.errors import StorageError, UsageError
 from stream.replay import PARTIAL, REPORT, finish
 from stream.session.manifest import read_manifest
+from stream.session.unsealed import settle_unsealed
 from stream.sources.open import open_source, source_info
 from stream.verify import verify_session
 
@@ -78,7 +79,7 @@ def report(session: Path, /) -> int:
     session
         Session folder of a replay or a live session.
     """
-    manifest = read_manifest(session)
+    manifest = settle_unsealed(session, read_manifest(session))
     finish(session, manifest)
     console.say(f"report: {session / REPORT / 'index.html'}")
     return 0 if manifest.complete and not manifest.partial else PARTIAL

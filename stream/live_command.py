@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from types import FrameType
 
 from cyclopts import Parameter
 
+from engines.load import MAX_BYTES
 from engines.open import DEMO_MODEL
-from stream import console
 from stream.clock import now_ns
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
@@ -23,12 +22,12 @@ from stream.live.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
 from stream.live.messages import Role
 from stream.live.session import locked, new_session_name, rendezvous, shared_ring
 from stream.live.supervisor import Ending, Supervisor
-from stream.replay import finish, make_folder
-from stream.session.manifest import MANIFEST, Manifest, read_manifest
+from stream.live_ending import INTERRUPTED, close_session
+from stream.replay import make_folder
 from stream.sources.live.address import kind_of, shown_address
+from stream.sources.regular import digest_file
 
 LOG = "live.log"
-INTERRUPTED = 128
 ROLES: tuple[Role, ...] = ("recorder", "capture", "viewer", "worker")
 """In the order of their start: whoever listens comes before whoever speaks."""
 
@@ -117,6 +116,7 @@ def live(
     settings = load_config(flags.config, {})
     device = _check(source, model, flags)
     with ExitStack() as stack:
+        caught = stack.enter_context(catching(signal.SIGINT, signal.SIGTERM))
         ring = stack.enter_context(shared_ring())  # first: what is refused leaves no folder
         folder = _session_folder(source, flags)
         stack.enter_context(locked(folder))
@@ -139,8 +139,9 @@ def live(
             endpoints=ends,
             ring=ring.fd,
         )
-        ending = _supervise(config, folder, flags.seconds)
-    return _close(folder, ending, flags.report, json=json)
+        ending = _supervise(config, folder, flags.seconds, caught)
+        grabbed = ring.next_seq
+    return close_session(folder, ending, grabbed, report=flags.report, json=json)
 
 
 def _check(source: str, model: Path, flags: LiveFlags) -> tuple[int, int, float] | None:
@@ -170,12 +171,24 @@ def _whole(source: str) -> str:
 def _wanted(model: Path, engine: EngineFlags) -> EngineWanted:
     return EngineWanted(
         model=str(model.absolute()),
+        digest=_digest(model),
         engine=engine.engine,
         precision=engine.precision,
         force=engine.force,
         require_gpu=engine.require_gpu,
         cache=str(engine.cache.absolute()) if engine.cache else None,
     )
+
+
+def _digest(model: Path) -> str:
+    """Return the sha256 of the model file; empty for one so large that the worker refuses it."""
+    try:
+        if model.stat().st_size > MAX_BYTES:
+            return ""
+        with model.open("rb") as file:
+            return digest_file(file)
+    except OSError as error:
+        raise UsageError(str(model), f"cannot be read: {error.strerror}") from error
 
 
 def _session_folder(source: str, flags: LiveFlags) -> Path:
@@ -189,7 +202,9 @@ def _session_folder(source: str, flags: LiveFlags) -> Path:
         raise UsageError(str(folder), "exists", "give another --name", fault="C08")
 
 
-def _supervise(config: LiveConfig, folder: Path, seconds: float | None) -> Ending:
+def _supervise(
+    config: LiveConfig, folder: Path, seconds: float | None, caught: Sequence[int]
+) -> Ending:
     """Run the roles until the session ends; signals end it in order."""
     until_ns = config.started_ns + round(seconds * 1e9) if seconds else None
 
@@ -201,7 +216,6 @@ def _supervise(config: LiveConfig, folder: Path, seconds: float | None) -> Endin
         return None
 
     with (
-        catching(signal.SIGINT, signal.SIGTERM) as caught,
         (folder / LOG).open("ab") as log,
         Supervisor(config, ROLES, log.fileno()) as supervisor,
     ):
@@ -222,43 +236,3 @@ def catching(*numbers: signal.Signals) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _close(folder: Path, ending: Ending, report: bool, *, json: bool) -> int:
-    """Write the report unless the user is in a hurry; say how the session ended."""
-    manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
-    if manifest is None:
-        if ending.status in (2, 3, 6):
-            shutil.rmtree(folder)
-        _fail(ending, "no frame was analysed")
-        return ending.status or 5
-    hurried = ending.status >= INTERRUPTED
-    if report and not hurried:
-        manifest = finish(folder, manifest)
-    if ending.status and not hurried:
-        _fail(ending, manifest.verdict.text)
-    _show(folder, manifest, ending, json=json)
-    return ending.status or (4 if manifest.partial else 0)
-
-
-def _fail(ending: Ending, otherwise: str) -> None:
-    cause = ending.cause or otherwise
-    console.fail(cause if cause.startswith("error") else f"error live: {cause}")
-
-
-def _show(folder: Path, manifest: Manifest, ending: Ending, *, json: bool) -> None:
-    ledger = {name: count for name, count in manifest.ledger.items() if count}
-    if json:
-        console.show_json(
-            {
-                "session": str(folder),
-                "ended": ending.cause,
-                "ledger": manifest.ledger,
-                "verdict": manifest.verdict.text,
-            }
-        )
-        return
-    console.say(f"{ending.cause}: {manifest.verdict.text}")
-    console.say(f"ledger: {', '.join(f'{name} {count}' for name, count in ledger.items())}")
-    page = folder / "report" / "index.html"
-    console.say(f"report: {page}" if page.exists() else f"report: run `stream report {folder}`")

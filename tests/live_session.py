@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import threading
@@ -50,7 +51,11 @@ class LiveSession:
             started_ns=now_ns(),
             folder=str(folder),
             source=source,
-            wanted=EngineWanted(model=str(model), engine=engine),
+            wanted=EngineWanted(
+                model=str(model),
+                engine=engine,
+                digest=hashlib.sha256(Path(model).read_bytes()).hexdigest(),
+            ),
             analysis=changes.pop("analysis", AnalysisConfig()),
             endpoints=ends,
             ring=self.ring.fd,
@@ -105,7 +110,7 @@ class LiveSession:
                 self.status = message
                 self.viewing.see_status(message)
             elif isinstance(message, Order) and message.name == "withdraw":
-                self.viewing.see_withdrawal()
+                self.viewing.see_withdrawal(message.last_seq)
         return self.viewing.view(now_ns())
 
     def until(self, wanted, limit_s=20.0):

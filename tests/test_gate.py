@@ -39,6 +39,14 @@ def test_f16_colour_bars_are_not_ultrasound():
     assert state_of(image) == "not_ultrasound"
 
 
+@pytest.mark.parametrize("colour", [(128, 128, 128), (0, 0, 200)])
+def test_f16_a_flat_field_behind_a_mask_is_no_picture(colour):
+    y, x = np.mgrid[:224, :224]
+    fan = (abs(x - 112) < 10 + 0.4 * y)[..., None]
+    assert state_of(np.where(fan, np.uint8(colour), np.uint8(0))) in ("uniform", "not_ultrasound")
+    assert state_of(np.where(fan, speckle(), np.uint8(0))) == "ok"
+
+
 def test_speckle_passes():
     assert state_of(speckle()) == "ok"
 

@@ -17,6 +17,7 @@ from stream.live.keys_map import KEYS, NAME_OF_CODE
 from stream.live.screen import Screen
 from stream.live.window import Window, check_display
 from tests.scenes import make_scene
+from tests.xvfb import xvfb
 
 PROGRAMS = ("Xvfb", "xdotool", "ffmpeg")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -31,17 +32,10 @@ KEYSYMS = {"left": "Left", "right": "Right", "?": "question", "escape": "Escape"
 
 @pytest.fixture(scope="module")
 def display():
-    """Start an X server on a free display, which ends with these tests."""
-    read, write = os.pipe()
-    size = f"{SCREEN_WH[0]}x{SCREEN_WH[1]}x24"
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as pipe, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISPLAY", f":{pipe.readline().strip()}")
-        yield os.environ["DISPLAY"]
-    server.terminate()
-    server.wait(PATIENCE_S)
+    """Have these tests' windows on a display of their own."""
+    with xvfb(SCREEN_WH) as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", name)
+        yield name
 
 
 @contextmanager

@@ -13,6 +13,11 @@ from stream.frame import State
 
 BLACK = 24
 FLAT_STD = 3.0
+FLAT_SPREAD, LIT_SHARE = 4, 0.05
+"""From the 25th to the 95th percentile of what is brighter than `BLACK`, if there is so much.
+
+The edge of a mask is darker than the field behind it. Of 19 real clips the least has 63.
+"""
 VIVID_CHROMA = 64
 VIVID_SHARE = 0.5
 SAMPLES = 28
@@ -38,7 +43,8 @@ def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
     Returns
     -------
     "no_signal" for black, "uniform" for a flat field, "not_ultrasound" for a screen of vivid
-    colours (B-mode is nearly grey; colour Doppler fills less than half of a frame).
+    colours (B-mode is nearly grey; colour Doppler fills less than half of a frame). A mask around
+    the sector changes neither: what is wholly black does not count.
     """
     step = max(1, min(model_input.shape[:2]) // SAMPLES)
     sample = np.ascontiguousarray(model_input[::step, ::step])
@@ -49,10 +55,16 @@ def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
     if spread < FLAT_STD:
         return GateAnswer("uniform", f"the picture is flat: standard deviation {spread:.1f}")
     red, green, blue = (sample[..., channel] for channel in range(3))
-    chroma = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    vivid = np.count_nonzero(chroma > VIVID_CHROMA) / chroma.size
+    most = np.maximum(np.maximum(red, green), blue)
+    chroma = most - np.minimum(np.minimum(red, green), blue)
+    vivid = np.count_nonzero(chroma > VIVID_CHROMA) / np.count_nonzero(most)
     if vivid > VIVID_SHARE:
         return GateAnswer("not_ultrasound", f"{vivid:.0%} of the picture is vividly coloured")
+    lit = most[most >= BLACK]
+    if lit.size >= LIT_SHARE * most.size:
+        low, high = np.percentile(lit, (25, 95))
+        if high - low < FLAT_SPREAD:
+            return GateAnswer("uniform", f"the picture is flat: from {low:.0f} to {high:.0f}")
     return OK
 
 

@@ -17,6 +17,7 @@ from stream.live.messages import EpochNote, FrameHeader
 from stream.live.payload import layout_of
 from stream.live.ring import FrameRing
 from stream.live.role import Post, Stop
+from stream.live.wake import Wake
 from stream.sources.live.address import kind_of
 from stream.sources.live.base import Grabber
 from stream.sources.live.open import LiveOptions, open_live
@@ -45,12 +46,14 @@ def run_capture(
     with publish_frames(config) as frames:
         capture = _Capture(config, post, frames)
         grabbing = Grabbing(opener or _opener(config), lossless=lossless)
-        patience_s = 1.0
+        patience_s, wake = 1.0, Wake()
         try:
             while not stop.wanted and not grabbing.drained:
                 if grabbing.failed:
                     raise grabbing.failed
-                if not lossless and _hangs(grabbing):  # a recording may pause for long
+                wake.slept_ns()
+                hangs = _hangs(grabbing, wake.since_ns)
+                if hangs and not lossless:  # a recording may pause for long
                     patience_s = 0.0
                     capture.report(grabbing.cause or SILENT)
                     return EXIT_REOPEN
@@ -71,11 +74,11 @@ def _opener(config: LiveConfig) -> Callable[[], Grabber]:
     return lambda: open_live(config.source, options)
 
 
-def _hangs(grabbing: Grabbing) -> bool:
+def _hangs(grabbing: Grabbing, awake_ns: int) -> bool:
     since_ns = grabbing.waiting_since_ns
     if not since_ns:
         return grabbing.stuck
-    return now_ns() - since_ns > (LOST_NS if grabbing.cause else HUNG_NS)
+    return now_ns() - max(since_ns, awake_ns) > (LOST_NS if grabbing.cause else HUNG_NS)
 
 
 class _Capture:
@@ -94,8 +97,9 @@ class _Capture:
         self._opening: Opening | None = None
         self._masking = Masking(on=config.mask)
         self._grabbed = self._published = 0
-        self._source, self._lost = "", OPENING
+        self._source, self._lost, self._format = "", OPENING, ""
         self._captured_ns: int | None = None
+        self._frozen = False
 
     def take(self, delivered: Delivered) -> None:
         """Count a picture, judge it, and publish what may leave."""
@@ -109,10 +113,13 @@ class _Capture:
         elif judged.jumped:
             text = "the source's time went back, leapt, or ceased"
             self._post.note("discontinuity", text, self._epoch, seq)
+        if judged.frozen != self._frozen:
+            self._frozen = judged.frozen
+            self._post.note("frozen" if judged.frozen else "moving again", "", self._epoch, seq)
         self._captured_ns = delivered.grabbed.captured_ns
         looked = self._masking.look(delivered.grabbed)
         if looked == "grown":
-            self._begin_epoch("the sector grew", seq, delivered.place)
+            self._begin_epoch("the sector grew, or was found", seq, delivered.place)
         if looked in ("found", "grown"):
             self._announce(delivered.grabbed.pixels)
         if looked != "waiting":
@@ -127,7 +134,7 @@ class _Capture:
                 self._post.note("no video", cause, max(0, self._epoch), next_seq)
         dropped = self._grabbed - self._published
         counters = {"grabbed": self._grabbed, "published": self._published, "dropped": dropped}
-        facts = {"source": self._source}
+        facts = {"source": self._source, "format": self._format}
         self._post.beat("down" if cause else "up", cause, counters, facts)
 
     def close(self, count: int) -> None:
@@ -146,6 +153,8 @@ class _Capture:
             self._ring.reserve(delivered.grabbed.pixels.nbytes)
         self._opening, self._source = delivered.opening, delivered.opening.info.name
         self._masking.begin(first=first)
+        layout = layout_of(delivered.grabbed.pixels)
+        self._format = f"{layout.shapes} {layout.matrix} {layout.full_range}"
 
     def _reopened(self, delivered: Delivered) -> str:
         """Return words for a source that was opened again; the gap is counted in seconds (F14)."""

@@ -13,6 +13,7 @@ from typing import cast
 from engines.errors import SonostreamError
 from stream.live.config import LiveConfig, take_config
 from stream.live.messages import Role
+from stream.live.quiet import quieten
 from stream.live.role import Post, Stop
 from stream.sources.sandbox_child import die_with_parent
 
@@ -37,6 +38,7 @@ def main(arguments: list[str], runs: dict[str, str] | None = None) -> int:
     die_with_parent()
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # F02: where it hung goes to the log
     logging.basicConfig(level=logging.INFO, format=f"{role}: %(name)s: %(message)s")
+    quieten()
     stop, config = Stop(), take_config(fd)
     with Post(config, role) as post:
         post.beat("starting")

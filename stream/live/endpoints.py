@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.errors import UsageError
+from stream.errors import UsageError, WireError
 from stream.live.keys import Keys
 
 IPC, TCP = "ipc://", "tcp://"
@@ -62,6 +63,36 @@ def check_endpoint(endpoint: str, *, keys: bool) -> None:
 def is_tcp(endpoint: str) -> bool:
     """Tell whether an endpoint leaves this machine's file system."""
     return endpoint.startswith(TCP)
+
+
+def claim(endpoint: str) -> int | None:
+    """Take an endpoint to publish or collect at for this process alone.
+
+    ZeroMQ takes a local endpoint from whoever has it without a word; TCP is guarded by the system.
+
+    Returns
+    -------
+    A descriptor that holds the claim until it is closed or the process ends; None for TCP.
+
+    Raises
+    ------
+    WireError
+        If another process holds it (F25), which is named.
+    """
+    if is_tcp(endpoint):
+        return None
+    path = f"{endpoint.removeprefix(IPC)}.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(fd, 32).decode().strip() or "unknown"
+        os.close(fd)
+        problem = f"process {holder} has it already"
+        raise WireError(endpoint, problem, "end it first", fault="F25") from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
 
 
 def _check_path(endpoint: str, path: str) -> None:

@@ -115,13 +115,13 @@ def _video_banner(now_ns: int, newest: Newest) -> Banner | None:
     cause = capture.cause if capture else ""
     if capture is not None and capture.standing in ("down", "off"):
         return Banner("NO VIDEO", cause, "alarm")
+    if capture is not None and capture.standing == "starting" and capture.restarts:
+        return Banner("NO VIDEO", cause or "capture starts again", "alarm")
     if newest.frame is None:
         return Banner("NO VIDEO", cause or "waiting for the first frame", "alarm")
     age_ns = now_ns - newest.frame_ns
     if age_ns <= stalled_after_ns(newest.frame.period_ns):
         return None
-    if capture is not None and capture.standing == "starting":
-        return Banner("NO VIDEO", cause or "capture starts again", "alarm")
     if capture is None and age_ns > LOST_NS:
         return Banner("NO VIDEO", f"nothing for {age_ns / 1e9:.0f} s", "alarm")
     return Banner("VIDEO STALLED", f"last frame {age_ns / 1e9:.1f} s ago", "alarm")
@@ -160,6 +160,8 @@ def _side_banners(now_ns: int, newest: Newest) -> list[Banner]:
     if recorder is not None and recorder.standing != "starting":
         if recorder.standing != "up":
             banners.append(Banner("RECORDING STOPPED", recorder.cause, "alarm"))
+        elif alarm := recorder.facts.get("alarm", ""):
+            banners.append(Banner("DISK", alarm, "alarm"))
         elif warning := recorder.facts.get("warning", ""):
             banners.append(Banner("DISK", warning, "warning"))
     return banners

@@ -56,6 +56,10 @@ class History:
         if result.prediction.probs is not None:
             self._results.append(result.header.id)
 
+    def forget_results(self) -> None:
+        """No frame so far has an answer any more: they were withdrawn."""
+        self._results.clear()
+
     def freeze(self) -> None:
         """Stop at the newest frame, or go on."""
         if self.frozen is not None:

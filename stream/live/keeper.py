@@ -79,6 +79,11 @@ class Keeper:
         self._stand("down", cause, now_ns)
         return "start"
 
+    def excuse(self, slept_ns: int) -> None:
+        """Count the time in which the supervisor itself did not run against nobody (F21)."""
+        if self._deadline_ns is not None:
+            self._deadline_ns += slept_ns
+
     def due(self, now_ns: int) -> Action | None:
         """Return what to do to a process that gives no sign of life."""
         if self._deadline_ns is None or now_ns < self._deadline_ns:

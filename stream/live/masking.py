@@ -16,6 +16,8 @@ FIRST_LOOK, NEXT_LOOK = 8, 3
 """Pictures from which the sector is found at the start, and after a change of format."""
 LOOK_AGAIN_NS, LOOK_NS = 4000 * MS, 500 * MS
 """So often it is looked for again, over pictures of so long a time."""
+LOOK_SOON_NS = 1000 * MS
+"""The same while none is known: what leaves until then is not masked."""
 
 Looked = Literal["waiting", "found", "same", "grown"]
 
@@ -60,13 +62,14 @@ class Masking:
         if not self._on:
             return "found" if self._done() else "same"
         age_ns = grabbed.captured_ns - self._looked_ns
-        if self._wanted or age_ns > LOOK_AGAIN_NS - LOOK_NS:
+        again_ns = LOOK_AGAIN_NS if self._sector else LOOK_SOON_NS
+        if self._wanted or age_ns > again_ns - LOOK_NS:
             self._pictures.append(own_pixels(grabbed.pixels))
         if self._wanted > 1:
             self._wanted -= 1
             return "waiting"
         found = self._done()
-        if not found and age_ns <= LOOK_AGAIN_NS:
+        if not found and age_ns <= again_ns:
             return "same"
         grown = self._find(grabbed.captured_ns)
         return "found" if found else "grown" if grown else "same"

@@ -36,7 +36,6 @@ class Outlet(Closing):
     def __init__(self, config: LiveConfig) -> None:
         self._viewers = publish_results(config)
         self._recorder = push_records(config) if config.endpoints.records else None
-        self._introduced: ModelUsed | None = None
 
     def close(self) -> None:
         """Close both; what was said last is still sent."""
@@ -45,11 +44,11 @@ class Outlet(Closing):
             self._recorder.close()
 
     def introduce(self, session: str, worker: int, used: ModelUsed) -> None:
-        """Say what answers: to the recorder once, to viewers each time, for they come and go."""
+        """Say what answers, again and again: viewers come and go, and the recorder may be new."""
         note = ModelNote(session=session, worker=worker, used=used)
         self._viewers.publish(note)
-        if self._recorder and self._introduced != used and self._recorder.push(note):
-            self._introduced = used
+        if self._recorder:
+            self._recorder.push(note)
 
     def confirm(self, session: str) -> None:
         """Say to the recorder, in order with the answers, that all those before hold."""

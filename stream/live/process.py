@@ -32,6 +32,8 @@ class RoleProcess(Closing):
 
     def __init__(self, role: Role, config: LiveConfig, log: int, module: str = MODULE) -> None:
         fd = pass_config(config)
+        # Ctrl-C reaches every process of a terminal; a child has to last until it is told to end.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         passed = [fd] if config.ring is None else [fd, config.ring]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
@@ -44,6 +46,7 @@ class RoleProcess(Closing):
                 env={**os.environ, **_SINGLE_THREADED},
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(fd)
 
     @property

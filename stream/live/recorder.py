@@ -9,7 +9,7 @@ from pathlib import Path
 from stream.clock import MS, now_ns
 from stream.errors import StorageError
 from stream.live.channels import Poller
-from stream.live.codec import Received
+from stream.live.codec import Buffer, Received
 from stream.live.config import LiveConfig
 from stream.live.film import Film
 from stream.live.frames import take_pixels
@@ -21,6 +21,7 @@ from stream.live.messages import (
     Note,
     Order,
     Pin,
+    Ranking,
     ResultHeader,
     Status,
 )
@@ -35,7 +36,7 @@ from stream.session.manifest import JOURNAL
 
 WAIT_MS = 20
 DRAIN_NS = 250 * MS
-SAVE_NS = 1000 * MS
+SHOW_NS = 1000 * MS
 CHECK_NS = 1000 * MS
 WARN_SHARE, STOP_SHARE = 0.10, 0.02
 """Free share of the disk at which the screen warns, and at which writing stops (F27)."""
@@ -55,7 +56,8 @@ def run_recorder(config: LiveConfig, post: Post, stop: Stop) -> int:
         try:
             while not stop.wanted:
                 recorder.hear(take_all(poller, WAIT_MS))
-                recorder.tend()
+                refused = sum(sum(one.refused.values()) for one in (frames, results, news))
+                recorder.tend(refused)
             until_ns = now_ns() + DRAIN_NS
             while now_ns() < until_ns:
                 recorder.hear(take_all(poller, WAIT_MS))
@@ -75,7 +77,9 @@ class _Recorder:
         self._film = Film(self._folder, config.instance, on=config.record)
         self._summary = Summary(self._folder, config)
         self._waiting: list[Received] = []
-        self._saved_ns = self._checked_ns = 0
+        self._ranking: tuple[Ranking, list[Buffer]] | None = None
+        self._keys_changed = False
+        self._shown_ns = self._checked_ns = 0
         self._warning = ""
         self._hears = False
 
@@ -103,31 +107,37 @@ class _Recorder:
             elif isinstance(message, Status):
                 self._hears = True
 
-    def tend(self) -> None:
-        """Save the key frames, look at the disk, beat."""
+    def tend(self, refused: int) -> None:
+        """Commit what is due, show the key frames, look at the disk, beat."""
         now = now_ns()
+        self._keys_changed = self._record.tend() or self._keys_changed
         if now - self._checked_ns >= CHECK_NS:
             self._checked_ns = now
             self._check_disk()
-        if now - self._saved_ns >= SAVE_NS:
-            self._saved_ns = now
-            spec = self._summary.spec
-            if self._record.save_keys() and spec is not None:
-                keys = self._record.key_frames()
-                self._post.send(*encode_ranking(self._config.session, keys, spec))
+        if now - self._shown_ns >= SHOW_NS:
+            self._shown_ns = now
+            self._show_keys()
         if not self._hears:  # who does not hear the supervisor yet misses what it passes on
             self._post.beat("starting")
             return
         stopped = self._record.stopped or self._film.stopped
-        facts = {"warning": self._warning, "recording": "on" if self._film.on else ""}
-        counters = {"repeats": self._record.repeats, "recorded": self._film.count}
+        facts = {
+            "alarm": self._record.alarm,
+            "warning": self._warning,
+            "recording": "on" if self._film.on else "",
+        }
+        counters = {
+            "repeats": self._record.repeats,
+            "recorded": self._film.count,
+            "refused": refused,
+        }
         self._post.beat("down" if stopped else "up", stopped, counters, facts)
 
     def seal(self) -> None:
         """Settle the rest, close the files and write the manifest."""
         self._film.close()
         ledger = self._record.seal(self._ring.next_seq)
-        self._summary.write(self._record, ledger, complete=not self._record.stopped)
+        self._summary.write(self._record, ledger, self._film.stopped)
         self._post.beat("down", "sealed", {**ledger})
 
     def _answer(self, received: Received) -> None:
@@ -137,12 +147,24 @@ class _Recorder:
         self._record.answered(decode_result(received))
 
     def _meet(self, note: ModelNote) -> None:
-        if self._summary.spec is None:
-            self._record.meet(note.used.spec)
-            self._summary.meet_model(note.used)
-            for received in self._waiting:
-                self._answer(received)
-            self._waiting = []
+        if not self._summary.meet_model(note.used):
+            return
+        self._record.meet(note.used.spec)
+        self._summary.write_begun(self._record)
+        for received in self._waiting:
+            self._answer(received)
+        self._waiting = []
+
+    def _show_keys(self) -> None:
+        """Send the key frames, changed or not: a viewer may have come since (F24)."""
+        spec = self._summary.spec
+        if spec is None:
+            return
+        if self._keys_changed or self._ranking is None:
+            self._keys_changed = False
+            keys = self._record.key_frames()
+            self._ranking = encode_ranking(self._config.session, keys, spec)
+        self._post.send(*self._ranking)
 
     def _roll(self, received: Received, header: FrameHeader) -> None:
         """Record the picture if the video is recorded."""
@@ -168,9 +190,15 @@ class _Recorder:
         try:
             usage = shutil.disk_usage(self._folder)
         except OSError as error:
-            self._record.stop(str(StorageError(str(self._folder), str(error.strerror))))
+            self._stop(str(StorageError(str(self._folder), str(error.strerror))))
             return
         share = usage.free / usage.total
         self._warning = f"{share:.0%} of the disk is free" if share < WARN_SHARE else ""
         if share < STOP_SHARE:
-            self._record.stop(f"only {share:.1%} of the disk is free")
+            self._stop(f"only {share:.1%} of the disk is free")
+
+    def _stop(self, cause: str) -> None:
+        if not self._record.stopped:
+            _log.error("recording stops: %s", cause)
+            self._record.stop(cause)
+            self._film.stop(cause)

@@ -114,10 +114,17 @@ def failed_prediction(frame: Frame, error: EngineError, digest: str) -> Predicti
 
 def taken_back(result: Result, reason: str) -> Result:
     """Return a result without its answer, which was withdrawn (F07)."""
-    changes = {"state": "withdrawn", "reason": reason}
-    header = msgspec.structs.replace(result.header, label="", distance=None, **changes)
+    header = msgspec.structs.replace(
+        result.header, state="withdrawn", reason=reason, label="", distance=None
+    )
     prediction = replace(
-        result.prediction, probs=None, cam=None, features=None, distance=None, **changes
+        result.prediction,
+        state="withdrawn",
+        reason=reason,
+        probs=None,
+        cam=None,
+        features=None,
+        distance=None,
     )
     return Result(header, prediction, None, None)
 

@@ -14,8 +14,8 @@ from engines.spec import ModelSpec
 from stream.live.pen import BACK, clear
 from stream.report.overlay import draw_overlay
 
-_BAND_BYTES = 120 << 10
-"""Drawn at a time: below the size from which the C library maps new memory for each array."""
+_BAND_ROWS = 200
+"""Rows drawn at a time, so that what is made on the way stays in the cache; measured at 1080p."""
 _UNSEEN = 0.5 / 255
 """Saliency up to here rounds to the lowest level, which leaves the picture as it was."""
 
@@ -64,12 +64,13 @@ class PictureDrawer:
         saliency = None
         if cam is not None and spec is not None:
             saliency = self._scale_saliency(cam, picture.shape_hw, inner_bgr.shape[:2], spec)
-        size_wh = (right - left, bottom - top)
-        image = self._scale(picture, size_wh).resized(size_wh)
-        if saliency is None:
-            cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=inner_bgr)
-        else:
-            _blend(image, saliency, inner_bgr)
+        scaled = self._scale(picture, (right - left, bottom - top))
+        for start in range(0, bottom - top, _BAND_ROWS):
+            end = min(start + _BAND_ROWS, bottom - top)
+            image = scaled.resized((right - left, end - start), (0, start, right - left, end))
+            if saliency is not None and saliency[start:end].max() > _UNSEEN:
+                image = draw_overlay(image, saliency[start:end])
+            cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=inner_bgr[start:end])
 
     def _scale(self, picture: Pixels, size_wh: tuple[int, int]) -> Pixels:
         """Resize for the eye: halve while the goal is at most half, then interpolate linearly.
@@ -119,20 +120,6 @@ def scale_crop(where: Placement, shape_hw: tuple[int, int], shown_hw: tuple[int,
     top = min(round(y0 * scale_y), shown_hw[0] - 1)
     right, bottom = max(left + 1, round(x1 * scale_x)), max(top + 1, round(y1 * scale_y))
     return replace(where, crop_xyxy=(left, top, right, bottom))
-
-
-def _blend(
-    image: NDArray[np.uint8], saliency: NDArray[np.float32], inner_bgr: NDArray[np.uint8]
-) -> None:
-    """Write an RGB picture with its heat map, in bands of rows."""
-    height, width = saliency.shape
-    band = max(1, _BAND_BYTES // (saliency.itemsize * width))
-    for start in range(0, height, band):
-        rows = slice(start, start + band)
-        drawn = image[rows]
-        if saliency[rows].max() > _UNSEEN:
-            drawn = draw_overlay(drawn, saliency[rows])
-        cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=inner_bgr[rows])
 
 
 def _resize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from engines.spec import ModelSpec
+from stream.errors import StorageError
 from stream.live.config import LiveConfig
 from stream.live.messages import EpochNote, FrameHeader
 from stream.live.record import LiveRecord
+from stream.session.ledger import NAMES
 from stream.session.manifest import (
     Input,
     LiveUsed,
@@ -17,6 +20,7 @@ from stream.session.manifest import (
     versions,
     write_manifest,
 )
+from stream.session.unsealed import UNSEALED
 from stream.sources.base import SourceInfo
 from stream.sources.live.address import shown_address
 
@@ -43,9 +47,10 @@ class Summary:
         """Of the model that answers, once it is known."""
         return self._used.spec if self._used else None
 
-    def meet_model(self, used: ModelUsed) -> None:
-        """Take note of the model and engine."""
-        self._used = used
+    def meet_model(self, used: ModelUsed) -> bool:
+        """Take note of the model and engine; False if they are known."""
+        known, self._used = self._used == used, used
+        return not known
 
     def meet_source(self, header: FrameHeader) -> None:
         """Take note of a frame: name and rate of the source are those of now."""
@@ -61,16 +66,39 @@ class Summary:
             masked = "masked outside the sector" if note.outline else "not masked"
             self._detail = f"{note.size_wh[0]} x {note.size_wh[1]} px at the source, {masked}"
 
-    def write(self, record: LiveRecord, ledger: dict[str, int], *, complete: bool) -> None:
-        """Write the manifest, if a model has answered.
+    def write_begun(self, record: LiveRecord) -> None:
+        """Write the manifest of a session that goes on; it says that nobody has sealed it.
+
+        A folder that cannot be written is reported when the session is sealed.
+        """
+        with suppress(StorageError):
+            self._write(record, dict.fromkeys(NAMES, 0), (UNSEALED,), complete=False)
+
+    def write(self, record: LiveRecord, ledger: dict[str, int], film: str) -> None:
+        """Write the manifest of a sealed session, if a model has answered.
+
+        Parameters
+        ----------
+        film : why the video stopped, empty when it did not
 
         Raises
         ------
         StorageError
             If the folder cannot be written.
         """
-        if self._used is None:
-            return
+        if self._used is not None:
+            problems = _problems(record, film)
+            self._write(record, ledger, problems, complete=not record.stopped)
+
+    def _write(
+        self,
+        record: LiveRecord,
+        ledger: dict[str, int],
+        problems: tuple[str, ...],
+        *,
+        complete: bool,
+    ) -> None:
+        assert self._used is not None, "a model has answered"
         config = self._config
         uri = config.source if config.repeatable else shown_address(config.source)
         info = SourceInfo(
@@ -85,8 +113,8 @@ class Summary:
         manifest = Manifest(
             created=self._created,
             complete=complete,
-            partial=bool(ledger["not_recorded"]) or not complete,
-            problems=(f"[F27] {record.stopped}",) if record.stopped else (),
+            partial=bool(problems or ledger["not_recorded"]),
+            problems=problems,
             input=Input(uri=uri, stream_index=None, info=info),
             model=self._used,
             config=config.analysis,
@@ -103,3 +131,15 @@ class Summary:
             ),
         )
         write_manifest(self._folder, manifest)
+
+
+def _problems(record: LiveRecord, film: str) -> tuple[str, ...]:
+    doubt = "; the answers since the last good probe withdrawn"
+    found = [f"{text}{doubt}" for text in record.withdrawals.values()]
+    if record.alarm:
+        found.append(f"[F28] {record.alarm}")
+    if record.stopped:
+        found.append(f"[F27] recording stopped: {record.stopped}")
+    if film and film != record.stopped:
+        found.append(f"[F27] the video stopped: {film}")
+    return tuple(found)

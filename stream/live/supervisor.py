@@ -6,17 +6,19 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from stream.clock import MS, now_ns
 from stream.closing import Closing
+from stream.live.codec import Message
 from stream.live.config import LiveConfig
 from stream.live.keeper import Keeper
 from stream.live.links import collect_posts, publish_news
 from stream.live.messages import Beat, EpochNote, Note, Order, Role, RoleStatus, Status
 from stream.live.process import MODULE, RoleProcess, as_instance
+from stream.live.wake import Wake
 
 STATUS_NS = 100 * MS
 TICK_MS = 20
@@ -36,17 +38,26 @@ STOP_ORDER: Sequence[tuple[Role, float]] = (
 )
 FATAL = frozenset({2, 3, 5, 6})
 """Statuses of a role that never came up which end the session: usage, source, model, memory."""
-MOST_EPOCHS = 256
+MOST_EPOCHS = MOST_NOTES = 256
+LAST_WORDS_NS = 10 * MS
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a session ended: status for the command line, and words."""
+    """Why a session ended.
+
+    Parameters
+    ----------
+    status : for the command line
+    cause : in words
+    trouble : what was wrong with which role at the end, empty when all were up
+    """
 
     status: int
     cause: str
+    trouble: str = ""
 
 
 class Supervisor(Closing):
@@ -69,6 +80,8 @@ class Supervisor(Closing):
         self._beats: dict[Role, Beat] = {}
         self._was_up: set[Role] = set()
         self._epochs: deque[EpochNote] = deque(maxlen=MOST_EPOCHS)
+        self._withdrawals: list[Order] = []
+        self._notes: deque[Note] = deque(maxlen=MOST_NOTES)
         self._status_number = self._status_ns = 0
         self._ending: Ending | None = None
         self._posts = collect_posts(config)
@@ -77,13 +90,17 @@ class Supervisor(Closing):
     def run(self, stopping: Callable[[], Ending | None]) -> Ending:
         """Run the session until `stopping` gives an end, or the user or the source ends it."""
         for role in self._keepers:
-            self._start(role)
+            if not stopping():
+                self._start(role)
+        wake = Wake()
         while (ending := self._ending or stopping()) is None:
             self._hear(TICK_MS)
+            self._excuse(wake.slept_ns())
             self._watch()
             self._tell(force=False)
+        trouble = self._trouble()
         self._stop()
-        return ending
+        return replace(ending, trouble=trouble)
 
     def close(self) -> None:
         """End every process at once."""
@@ -110,6 +127,8 @@ class Supervisor(Closing):
             elif isinstance(message, Order):
                 self._obey(message)
                 self._news.publish(message)
+            elif isinstance(message, Note):
+                self._pass_on(message)
             else:
                 if isinstance(message, EpochNote):
                     self._epochs.append(message)
@@ -130,18 +149,26 @@ class Supervisor(Closing):
             beat = msgspec.structs.replace(beat, facts={**facts, **beat.facts})
         self._beats[beat.role] = beat
         if beat.role == "recorder" and (before, beat.standing) == ("starting", "up"):
-            for note in self._epochs:  # it was not there when they began
-                self._news.publish(note)
+            missed: list[Message] = [*self._epochs, *self._withdrawals, *self._notes]
+            self._notes.clear()
+            for message in missed:  # it was not there when they came
+                self._news.publish(message)
         if keeper.standing != before:
             self._tell(force=True)
 
     def _obey(self, order: Order) -> None:
         if order.name == "quit":
             self._ending = Ending(0, order.text or "ended by the user")
+        if order.name == "withdraw":
+            self._withdrawals.append(order)
         if order.name == "reset":
             for role, keeper in self._keepers.items():
                 if keeper.reset(now_ns()):
                     self._start(role)
+
+    def _excuse(self, slept_ns: int) -> None:
+        for keeper in self._keepers.values():
+            keeper.excuse(slept_ns)
 
     def _watch(self) -> None:
         now = now_ns()
@@ -161,15 +188,23 @@ class Supervisor(Closing):
             elif action == "kill":
                 process.kill()
 
+    def _hear_out(self) -> None:
+        """Take the last words of a process that ended: they may still be on their way."""
+        until_ns = now_ns() + LAST_WORDS_NS
+        while now_ns() < until_ns:
+            self._hear(1)
+
     def _replace(self, role: Role, status: int) -> None:
         """Bury a process that ended; start another unless that ends the session."""
+        self._hear_out()
         self._processes.pop(role).close()
         beat = self._beats.get(role)
         told = beat.cause if beat is not None and beat.standing == "down" else ""
         cause = told or self._keepers[role].cause or _words(status)
-        if role == "capture" and status == 0:
+        unasked = not self._keepers[role].ending  # one that was late ends so too when asked to
+        if role == "capture" and status == 0 and unasked:
             self._ending = Ending(0, "the recording is over")
-        elif role == "viewer" and status == 0:
+        elif role == "viewer" and status == 0 and unasked:
             self._ending = Ending(0, "ended by the user")
         elif status in FATAL and role not in self._was_up and role != "recorder":
             self._ending = Ending(status, cause)
@@ -184,7 +219,18 @@ class Supervisor(Closing):
 
     def _note(self, role: Role, kind: str, text: str) -> None:
         session = self._config.session
-        self._news.publish(Note(session=session, role=role, kind=kind, text=text, epoch=0, seq=0))
+        self._pass_on(Note(session=session, role=role, kind=kind, text=text, epoch=0, seq=0))
+
+    def _pass_on(self, note: Note) -> None:
+        """Give a note to the recorder, or keep it for one that starts.
+
+        A confirmation is of what was recorded when it was said, and worth nothing later.
+        """
+        recorder = self._keepers.get("recorder")
+        if recorder is None or recorder.standing == "up" or note.kind == "confirmed":
+            self._news.publish(note)
+        else:
+            self._notes.append(note)
 
     def _tell(self, *, force: bool) -> None:
         now = now_ns()
@@ -212,6 +258,10 @@ class Supervisor(Closing):
             facts=beat.facts if beat else {},
         )
 
+    def _trouble(self) -> str:
+        kept = self._keepers.items()
+        return "; ".join(f"{role}: {k.cause}" for role, k in kept if k.standing != "up" and k.cause)
+
     def _stop(self) -> None:
         """End the roles in order; what does not end in time is killed."""
         for role, patience_s in STOP_ORDER:
@@ -222,6 +272,7 @@ class Supervisor(Closing):
             deadline_ns = now_ns() + round(patience_s * 1e9)
             while process.status() is None and now_ns() < deadline_ns:
                 self._hear(5)
+            self._hear_out()
             process.close()
 
 

@@ -27,6 +27,7 @@ from stream.live.messages import (
     ResultHeader,
     Status,
 )
+from stream.live.pacing import Pacing
 from stream.live.payload import layout_of
 from stream.live.ranking import decode_ranking
 from stream.live.results import decode_result
@@ -36,8 +37,6 @@ from stream.live.viewing import Viewing
 from stream.report.files import make_folder, write_whole
 from stream.session.record import encode_png
 
-REDRAW_NS = 33 * MS
-"""The picture is drawn anew at least so often, so that what is no longer fresh goes in time."""
 WAIT_MS = 5
 SNAPSHOTS = "snapshots"
 _log = logging.getLogger(__name__)
@@ -99,29 +98,39 @@ def run_viewer(config: LiveConfig, post: Post, stop: Stop) -> int:
 
 def _loop(viewer: _Viewer, poller: Poller, post: Post, stop: Stop) -> int:
     """Take what comes, draw when there is something new or time has passed, look at the keys."""
-    drawn_ns = 0
     while not stop.wanted and not viewer.quit:
         for received in take_all(poller, WAIT_MS):
             viewer.hear(received)
         now = now_ns()
-        if viewer.fresh_picture or now - drawn_ns >= REDRAW_NS:
+        if viewer.pacing.due(now):
             viewer.draw(now)
-            drawn_ns = now
         viewer.obey_keys()
-        post.beat("up", "", viewer.counters)
+        post.beat("up", "", viewer.counters, {"banner": viewer.banner})
     return 0
 
 
 class _Viewer:
-    """Feeds `Viewing`, draws its scenes, and does what the keys say."""
+    """Feeds `Viewing`, draws its scenes, and does what the keys say.
+
+    Attributes
+    ----------
+    counters : ``drawn`` frames and ``torn`` ones; ``draws``, and of the newest ``draw_us`` of
+        work; ``shown`` results, and of the newest ``age_us`` on the screen since its capture and
+        ``pixel_us`` from the answer to its first sight; ``age_us`` is 0 while none is shown
+    banner : title of the most important one on the screen
+    """
 
     def __init__(
         self, config: LiveConfig, post: Post, display: Display, frames: FrameTaker
     ) -> None:
         self._config, self._post, self._display, self._frames = config, post, display, frames
         self._viewing = Viewing(host_id(), config.freshness_ms * MS)
-        self.fresh_picture = self.quit = False
-        self.counters = {"drawn": 0, "torn": 0}
+        self.pacing = Pacing()
+        self.quit = self._unseen = False
+        names = ("drawn", "torn", "draws", "draw_us", "shown", "age_us", "pixel_us")
+        self.counters = dict.fromkeys(names, 0)
+        self.banner = ""
+        self._seen: ResultHeader | None = None
 
     def hear(self, received: Received) -> None:
         """Take one message."""
@@ -130,9 +139,10 @@ class _Viewer:
             frame = self._frames.frame(received)
             if frame is not None:
                 self._viewing.see_frame(message, frame, now_ns())
-                self.fresh_picture = True
+                self.pacing.came_frame(message.id, now_ns())
         elif isinstance(message, ResultHeader):
             self._viewing.see_result(decode_result(received), now_ns())
+            self.pacing.came_result(message.id, now_ns())
         elif isinstance(message, ModelNote):
             self._viewing.see_model(message)
         elif isinstance(message, Status):
@@ -140,19 +150,40 @@ class _Viewer:
         elif isinstance(message, Ranking):
             self._viewing.see_keys(decode_ranking(received), self._config.started_ns or None)
         elif isinstance(message, Order) and message.name == "withdraw":
-            self._viewing.see_withdrawal()
+            self._viewing.see_withdrawal(message.last_seq)
 
     def draw(self, now: int) -> None:
         """Show the scene of now."""
-        self._display.show(self._viewing.scene(now))
-        self.counters["drawn"] += self.fresh_picture
+        scene = self._viewing.scene(now)
+        self._display.show(scene)
+        self.banner = scene.banners[0].title if scene.banners else ""
+        self.counters["drawn"] += self.pacing.fresh_picture
         self.counters["torn"] = self._frames.torn
-        self.fresh_picture = False
+        self.counters["draws"] += 1
+        self.counters["draw_us"] = (now_ns() - now) // 1000
+        self.pacing.drawn(now)
+        self._unseen = True
 
     def obey_keys(self) -> None:
-        """Do what the keys say."""
-        for key in self._display.poll_keys():
+        """Do what the keys say; a picture that was drawn comes to the screen meanwhile."""
+        keys = self._display.poll_keys()
+        if self._unseen:
+            self._unseen = False
+            self._count_age(now_ns())
+        for key in keys:
             self._obey(key)
+
+    def _count_age(self, now: int) -> None:
+        """Take note of how old the result on the screen is."""
+        result, counters = self._viewing.shown, self.counters
+        counters["age_us"] = 0
+        if result is None:
+            return
+        counters["age_us"] = max(1000, now - result.captured_ns) // 1000
+        if result is not self._seen:
+            self._seen = result
+            counters["shown"] += 1
+            counters["pixel_us"] = max(0, now - result.done_ns) // 1000
 
     def _obey(self, key: str) -> None:
         viewing, history = self._viewing, self._viewing.history

@@ -16,7 +16,7 @@ from stream.live.freshness import Newest, View, judge
 from stream.live.history import History
 from stream.live.hostclock import HostClock
 from stream.live.hud import Gauges
-from stream.live.messages import FrameHeader, KeyNote, ModelNote, Status
+from stream.live.messages import FrameHeader, KeyNote, ModelNote, ResultHeader, Status
 from stream.live.results import Result
 from stream.live.scene import STRIP_S, Key, Scene, Strip, Verdict
 from stream.session.manifest import ModelUsed
@@ -32,6 +32,10 @@ class Viewing:
     ----------
     host : `stream.clock.host_id` of this machine
     freshness_ns : how old a result may be on the screen
+
+    Attributes
+    ----------
+    shown : the result in the scene made last, None where it showed none
     """
 
     def __init__(self, host: str, freshness_ns: int) -> None:
@@ -40,10 +44,12 @@ class Viewing:
         self._newest = Newest()
         self._frame: Frame | None = None
         self._result: Result | None = None
+        self.shown: ResultHeader | None = None
         self._used: ModelUsed | None = None
         self._keys: tuple[Key, ...] = ()
         self._pins: tuple[int, ...] = ()
         self._strip: deque[tuple[int, float]] = deque()
+        self._doubted_seq = -1  # answers up to this frame were withdrawn
         self._tick = 0
         self._started_ns: int | None = None
         self.history = History()
@@ -70,12 +76,11 @@ class Viewing:
     def see_result(self, result: Result, now_ns: int) -> None:
         """Take a result; one of an epoch or a worker before that of the newest is of the past."""
         header, newest = result.header, self._newest.result
-        place = (header.epoch, header.seq)
-        if (
-            newest is not None
-            and newest.session == header.session
-            and place <= (newest.epoch, newest.seq)
-        ):
+        if newest is not None and newest.session == header.session:
+            past = (header.epoch, header.seq) <= (newest.epoch, newest.seq)
+            if past or header.worker < newest.worker:
+                return
+        if header.seq <= self._doubted_seq:
             return
         result_ns = self._clock.local_ns(header.host, header.captured_ns)
         if result_ns is None:
@@ -91,14 +96,32 @@ class Viewing:
             self._strip.append((self._strip[-1][0] + 1, math.nan))
         self._strip.append((result_ns, value))
 
-    def see_withdrawal(self) -> None:
-        """Take back what was shown: the worker has found its engine wrong."""
+    def see_withdrawal(self, last_seq: int) -> None:
+        """Take back what was shown: the worker has found its engine wrong (F07).
+
+        The strip, the key frames and what may be pinned go with it; the recorder says which key
+        frames are left. Said again, later, it means nothing that came since.
+
+        Parameters
+        ----------
+        last_seq : the last frame that the worker answered
+        """
+        newest = self._newest.result
+        if newest is not None and newest.seq > last_seq:
+            return
         self._newest = replace(self._newest, result=None)
-        self._result = None
+        self._result, self._keys, self._pins = None, (), ()
+        self._strip.clear()
+        self._doubted_seq = max(self._doubted_seq, last_seq)
+        self.history.forget_results()
 
     def see_status(self, status: Status) -> None:
         """Take the supervisor's word on all roles."""
-        self._newest = replace(self._newest, status=status)
+        before, after = (_format_in(one) for one in (self._newest.status, status))
+        changed_ns = self._newest.format_changed_ns
+        if before and after and before != after:  # the cut may leave pictures of the same size
+            changed_ns = status.sent_ns
+        self._newest = replace(self._newest, status=status, format_changed_ns=changed_ns)
 
     def see_model(self, note: ModelNote) -> None:
         """Take note of what answers."""
@@ -124,6 +147,7 @@ class Viewing:
         view = self.view(now_ns)
         frozen, frame = self.history.frozen, self.shown_frame
         verdict = self._verdict() if view.current and frozen is None else None
+        self.shown = self._newest.result if verdict is not None else None
         if verdict is not None:
             self.gauges.shown(now_ns, now_ns - self._newest.result_ns)
         status = self._newest.status
@@ -177,8 +201,15 @@ class Viewing:
         """Another session speaks: nothing of the one before may be shown."""
         self._newest = Newest(status=self._newest.status)
         self._result, self._keys, self._pins = None, (), ()
+        self._doubted_seq = -1
         self._strip.clear()
         self.history = History()
+
+
+def _format_in(status: Status | None) -> str:
+    """Return what the source's pictures are like, or nothing while that is unknown."""
+    capture = status.roles.get("capture") if status else None
+    return capture.facts.get("format", "") if capture else ""
 
 
 def _clock_words(time_ns: int) -> str:

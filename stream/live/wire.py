@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import uuid
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from zmq.utils import z85
 from stream.clock import MS, now_ns
 from stream.closing import Closing
 from stream.errors import UsageError, WireError
-from stream.live.endpoints import Link, check_endpoint, is_tcp
+from stream.live.endpoints import Link, check_endpoint, claim, is_tcp
 from stream.live.keys import Keys, answer_zap
 from stream.live.peers import EVENTS, Peers
 from stream.live.refusals import Refusals
@@ -117,6 +118,8 @@ class Socket(Closing):
             self._gate.join()
         elif self._context is not zmq.Context.instance():
             self._context.destroy(0)
+        if self._claim is not None:
+            os.close(self._claim)
 
     def _open(self) -> None:
         """Open the socket.
@@ -124,6 +127,7 @@ class Socket(Closing):
         A server has a context of its own: ZeroMQ asks one gate per context whom to let in.
         """
         self._gate: Thread | None = None
+        self._claim: int | None = None
         keys = self._link.keys if is_tcp(self._link.endpoint) else None
         serves = keys is not None and self._binds
         try:
@@ -142,7 +146,7 @@ class Socket(Closing):
         except zmq.ZMQError as error:
             self._abandon()
             raise _unusable(self._link.endpoint, error) from error
-        except UsageError:
+        except (UsageError, WireError):
             self._abandon()
             raise
 
@@ -155,6 +159,7 @@ class Socket(Closing):
 
     def _join(self) -> None:
         if self._binds:
+            self._claim = claim(self.endpoint)
             self._socket.bind(self.endpoint)
             self.endpoint = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         else:

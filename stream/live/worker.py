@@ -130,13 +130,11 @@ class _Worker:
         if self._throttle.skips(began_ns):
             self._skipped += 1
             return
-        try:
-            prediction = self._analyser.step(frame)
-        except EngineError as error:  # F06: the frame is accounted for, then all ends
-            self._publish(header, frame, failed_prediction(frame, error, self.used.digest))
-            raise
+        prediction, error = self._ask(frame)
         self._throttle.worked(began_ns, now_ns())
         self._publish(header, frame, prediction)
+        if error is not None:  # F06: the frame is accounted for, then all ends
+            raise error
         self._judge(prediction)
 
     def report(self, refused: int) -> None:
@@ -168,7 +166,7 @@ class _Worker:
                 name="withdraw",
                 seq=self._good_seq,
                 last_seq=self._last_seq,
-                text=cause,
+                text=f"[{error.fault}] {cause}"[:300],
             )
             self._post.send(order)
         self._post.beat("down", cause, facts={"withdrawn": cause})
@@ -193,6 +191,17 @@ class _Worker:
         _log.warning("%s; trying a smaller setting", error)
         self._post.beat("starting", "out of memory; trying a smaller setting")
         self._open()
+
+    def _ask(self, frame: Frame) -> tuple[Prediction, EngineError | None]:
+        """Return the answer to a frame, and the error after which the engine is asked no more."""
+        digest = self.used.digest
+        try:
+            return self._analyser.step(frame), None
+        except MemoryError as error:
+            full = EngineError("engine", f"out of memory: {error}", fault="F05")
+            return failed_prediction(frame, full, digest), None
+        except EngineError as error:
+            return failed_prediction(frame, error, digest), error
 
     def _confirm(self) -> None:
         """Take note that everything said so far holds."""

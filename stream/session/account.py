@@ -11,6 +11,7 @@ NO_WORKER = "no worker was ready to take them"
 NEWER = "a newer frame was there"
 LOST_ANSWERS = "answers were lost on the way to the recorder"
 AWAY = "the recorder was away"
+FAILED = "they could not be written"
 ENDED = "the session ended first"
 
 
@@ -32,13 +33,15 @@ class Account:
     Parameters
     ----------
     settled : frames below this `seq` are settled already, by a recorder that was here before
+    away : why what follows them was not recorded
     """
 
-    def __init__(self, settled: int = 0) -> None:
-        self.settled = settled
+    def __init__(self, settled: int = 0, away: str = AWAY) -> None:
+        self.settled, self._away = settled, away
         self._recovering = settled > 0
         self._dropped: list[tuple[int, int]] = []
         self._last: tuple[int, int] | None = None  # worker and number of the last answer
+        self._gone = False  # and nobody has answered since it ended
 
     def published(self, before: int, seq: int) -> None:
         """Take note of a published frame; capture dropped what lies after `before`."""
@@ -63,7 +66,12 @@ class Account:
         name, reason = self._why(worker, number)
         losses = self._settle(seq, name, reason)
         self.settled, self._last, self._recovering = seq + 1, (worker, number), False
+        self._gone = False
         return losses
+
+    def worker_ended(self) -> None:
+        """Take note that there is no worker, until the next answer."""
+        self._gone = True
 
     def unrecorded(self, seq: int, reason: str) -> list[Loss]:
         """Settle an answer that came and could not be kept, and the gap before it."""
@@ -72,14 +80,14 @@ class Account:
     def finish(self, grabbed: int) -> list[Loss]:
         """Settle all that is left, up to the number of frames grabbed."""
         if self._recovering:
-            return self._settle(grabbed, "not_recorded", AWAY)
-        if self._last is None:
+            return self._settle(grabbed, "not_recorded", self._away)
+        if self._last is None or self._gone:
             return self._settle(grabbed, "transport_gap", NO_WORKER)
         return self._settle(grabbed, "skipped_by_policy", ENDED)
 
     def _why(self, worker: int, number: int) -> tuple[LossName, str]:
         if self._recovering:
-            return "not_recorded", AWAY
+            return "not_recorded", self._away
         last_worker, last_number = self._last or (-1, -1)
         if worker != last_worker:
             lost = number > 0

@@ -2,7 +2,7 @@
 
 SQLite guards its write-ahead log with checksums, but not the file into which that log is folded.
 A row counts while its digest is in the table `digests`, which only grows. A digest covers the
-table's name and all columns but the numbers of events.
+table's name and all columns.
 """
 
 from __future__ import annotations
@@ -73,14 +73,13 @@ def replace_damaged(db: sqlite3.Connection, tables: Tables) -> None:
         names = ", ".join(tables[table].columns)
         copied = f"SELECT {names} FROM temp.{table}"  # noqa: S608 - our own names
         db.execute(f"DELETE FROM main.{table}")  # noqa: S608
-        db.execute(f"INSERT INTO main.{table} ({names}) {copied}")  # noqa: S608
+        db.execute(f"INSERT INTO main.{table} ({names}) {copied}")
         db.execute(f"DROP TABLE temp.{table}")
 
 
 def _hide(db: sqlite3.Connection, table: str, columns: Sequence[str], good: list[Row]) -> None:
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    number = "number INTEGER PRIMARY KEY, " if table == "events" else ""
-    db.execute(f"CREATE TEMP TABLE {table} ({number}{names})")
+    db.execute(f"CREATE TEMP TABLE {table} ({names})")
     db.executemany(f"INSERT INTO temp.{table} ({names}) VALUES ({marks})", good)  # noqa: S608
 
 

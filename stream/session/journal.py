@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stream.closing import Closing
 from stream.errors import StorageError
-from stream.frame import FrameId, State
+from stream.frame import State
 from stream.session.digests import Covered, Tables, hide_damaged
 
 FLUSH_NS = 100_000_000
@@ -87,7 +87,7 @@ class EventRow(NamedTuple):
 JOURNAL_TABLES: Tables = {
     "frames": Covered(FrameRow._fields, ("epoch", "seq")),
     "ranked": Covered(RankedRow._fields, ("rank",)),
-    "events": Covered(EventRow._fields, ("number",)),
+    "events": Covered(("number", *EventRow._fields), ("number",)),
     "ledger": Covered(("name", "count"), ("name",)),
 }
 LIVE_TABLES: Tables = {
@@ -139,26 +139,28 @@ class Journal(Closing):
         """Add one event, numbered in order."""
         self._insert("events (epoch, seq, kind, text)", [row])
 
-    def withdraw(self, after: FrameId | None, reason: str) -> None:
-        """Mark the answers after a frame (all when None): their state says so, probs are gone.
+    def withdraw(self, first_seq: int, last_seq: int, reason: str) -> None:
+        """Mark the answers to these frames: their state says so, probs are gone.
 
-        The events of frames that were kept since then are marked too. All is committed at once.
+        The events of frames that were kept or pinned are marked too, and no key frame is left of
+        them. All is committed at once.
         """
         self.flush()
         with storage_errors(self._path):
-            self._mark_withdrawn((after.epoch, after.seq) if after else (-1, -1), reason)
+            self._mark_withdrawn((first_seq, last_seq), reason)
         self.flush()
 
-    def _mark_withdrawn(self, after: tuple[int, int], reason: str) -> None:
+    def _mark_withdrawn(self, span: tuple[int, int], reason: str) -> None:
         self._db.execute(
-            "UPDATE events SET kind = 'kept, withdrawn'"
-            " WHERE kind = 'kept' AND (epoch, seq) > (?, ?)",
-            after,
+            "UPDATE events SET kind = kind || ', withdrawn'"
+            " WHERE kind IN ('kept', 'pinned') AND seq BETWEEN ? AND ?",
+            span,
         )
+        self._db.execute("DELETE FROM ranked WHERE seq BETWEEN ? AND ?", span)
         self._db.execute(
             "UPDATE frames SET state = 'withdrawn', reason = ?, probs = NULL, smoothed = NULL,"
-            " label = '', distance = NULL WHERE (epoch, seq) > (?, ?) AND probs IS NOT NULL",
-            (reason, *after),
+            " label = '', distance = NULL WHERE seq BETWEEN ? AND ? AND probs IS NOT NULL",
+            (reason, *span),
         )
 
     def seal(self, ranked: list[RankedRow], ledger: Mapping[str, int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from stream.session.digests import SCHEMA, add_digests, replace_damaged
 from stream.session.journal import (
     FLUSH_NS,
     LIVE_TABLES,
+    EventRow,
     FrameRow,
     Journal,
     RankedRow,
@@ -73,15 +73,18 @@ class Settled(NamedTuple):
     until : frames below this seq are settled
     labels : valid frames by smoothed label
     ranked : its key frames; pinned ones apart
+    withdrawals : what was taken back in words, by the last frame of each
     """
 
     until: int
     labels: dict[str, int]
     ranked: list[RankedFrame]
     pinned: list[RankedFrame]
+    withdrawals: dict[int, str]
 
 
-NOTHING_SETTLED = Settled(0, {}, [], [])
+_WITHDRAWALS = "SELECT seq, text FROM events WHERE kind = 'withdrawn'"
+NOTHING_SETTLED = Settled(0, {}, [], [], {})
 
 
 class LiveJournal(Journal):
@@ -99,6 +102,8 @@ class LiveJournal(Journal):
         with storage_errors(path):
             replace_damaged(self._db, LIVE_TABLES)
             self._db.commit()
+            last = self._db.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
+        self._events = int(last[0])
 
     @property
     def due(self) -> bool:
@@ -109,13 +114,24 @@ class LiveJournal(Journal):
         """Add one frame."""
         self._rows.append(row)
 
+    def add_event(self, row: EventRow) -> None:
+        """Add one event; its number is covered by its digest."""
+        self._events += 1
+        self._insert("events", [(self._events, *row)])
+
     def add_losses(self, losses: list[Loss]) -> None:
         """Add runs of frames that nobody answered for."""
         self._insert("losses", losses)
 
-    def add_epoch(self, row: EpochRow) -> None:
-        """Add an epoch; a second note of the same one changes nothing."""
-        self._insert("epochs", [row], or_ignore=True)
+    def add_epoch(self, row: EpochRow) -> bool:
+        """Add an epoch; False for a second note of the same one, which changes nothing."""
+        before = self._db.total_changes
+        with storage_errors(self._path):
+            super()._insert("epochs", [row], or_ignore=True)
+            if self._db.total_changes == before:
+                return False
+            add_digests(self._db, "epochs", [row])
+        return True
 
     def add_recorded(self, row: RecordedRow) -> None:
         """Add the place of a frame in the recorded video."""
@@ -135,23 +151,32 @@ class LiveJournal(Journal):
         with storage_errors(self._path):
             return _gaps(self._db, grabbed)
 
+    def count(self, grabbed: int) -> dict[str, int]:
+        """Return the ledger; see `count_ledger`."""
+        with storage_errors(self._path):
+            return count_ledger(self._db, grabbed)
+
+    def labels(self) -> dict[str, int]:
+        """Return how many frames have each smoothed label."""
+        with storage_errors(self._path):
+            return count_labels(self._db)
+
     def abandon(self) -> None:
-        """Take back what was not committed and close; nothing more is written of our own."""
-        with storage_errors(self._path), closing(self._db):
-            self._db.rollback()
+        """Close without what was not committed; may be called twice."""
+        self._db.close()
 
     def _insert(self, table: str, rows: Sequence[Any], *, or_ignore: bool = False) -> None:
         super()._insert(table, rows, or_ignore=or_ignore)
         with storage_errors(self._path):
-            add_digests(self._db, table.partition(" ")[0], rows)
+            add_digests(self._db, table, rows)
 
-    def _mark_withdrawn(self, after: tuple[int, int], reason: str) -> None:
-        super()._mark_withdrawn(after, reason)
-        changed = {"frames": "state = 'withdrawn'", "events": "kind = 'kept, withdrawn'"}
+    def _mark_withdrawn(self, span: tuple[int, int], reason: str) -> None:
+        super()._mark_withdrawn(span, reason)
+        changed = {"frames": "state = 'withdrawn'", "events": "kind LIKE '%, withdrawn'"}
         for table, condition in changed.items():
             columns = ", ".join(LIVE_TABLES[table].columns)
-            query = f"SELECT {columns} FROM {table} WHERE {condition} AND (epoch, seq) > (?, ?)"  # noqa: S608
-            add_digests(self._db, table, self._db.execute(query, after).fetchall())
+            query = f"SELECT {columns} FROM {table} WHERE {condition} AND seq BETWEEN ? AND ?"  # noqa: S608
+            add_digests(self._db, table, self._db.execute(query, span).fetchall())
 
 
 def count_ledger(db: sqlite3.Connection, grabbed: int) -> dict[str, int]:
@@ -190,13 +215,17 @@ def read_settled(path: Path, session: str, digest: str = "") -> Settled:
         If the journal cannot be read.
     """
     with open_reading(path) as db:
-        rows = db.execute("SELECT * FROM ranked JOIN frames USING (epoch, seq) ORDER BY rank")
+        rows = db.execute(
+            "SELECT * FROM ranked JOIN frames USING (epoch, seq)"
+            " WHERE probs IS NOT NULL ORDER BY rank"  # a withdrawal may have been the last word
+        )
         kept = [(_ranked_frame(row, session, digest), bool(row["pinned"])) for row in rows]
         return Settled(
             until=settled_until(db),
             labels=count_labels(db),
             ranked=[frame for frame, pinned in kept if not pinned],
             pinned=[frame for frame, pinned in kept if pinned],
+            withdrawals=dict(tuple(row) for row in db.execute(_WITHDRAWALS)),
         )
 
 
@@ -210,7 +239,7 @@ def settled_until(db: sqlite3.Connection) -> int:
 def count_labels(db: sqlite3.Connection) -> dict[str, int]:
     """Return how many frames have each smoothed label."""
     labels = "SELECT label, count(*) FROM frames WHERE label != '' GROUP BY label"
-    return {label: count for label, count in db.execute(labels)}
+    return dict(tuple(row) for row in db.execute(labels))
 
 
 def _ranked_frame(row: sqlite3.Row, session: str, digest: str) -> RankedFrame:
@@ -230,4 +259,13 @@ def _ranked_frame(row: sqlite3.Row, session: str, digest: str) -> RankedFrame:
     )
     frame = Frame(identity, Pixels((image,)), row["captured_ns"], row["pts_ns"], "")
     parts = msgspec.json.decode(row["score_parts"])
-    return RankedFrame(frame, prediction, row["time_ns"], row["score"], parts, rank=row["rank"])
+    gone = row["displaced"]
+    return RankedFrame(
+        frame,
+        prediction,
+        row["time_ns"],
+        row["score"],
+        parts,
+        rank=row["rank"],
+        displaced=FrameId(session, *map(int, gone.split(":"))) if gone else None,
+    )

@@ -63,7 +63,8 @@ class Recorder:
         before.
         """
         (self.tracker, self.ledger), after = self._good
-        self._journal.withdraw(after, reason)
+        if self._last is not None:
+            self._journal.withdraw(after.seq + 1 if after else 0, self._last.seq, reason)
         for state, count in self._since.items():
             self.ledger.add(state, count)
         self.tracker.lose(self._since.total())

@@ -1,0 +1,104 @@
+"""Capture, inference and viewer as programs of their own, over TCP with keys."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from engines.open import DEMO_MODEL
+from stream.clock import MS, host_id, now_ns
+from stream.live.channels import Poller
+from stream.live.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.frames import FrameTaker
+from stream.live.keys import make_keys
+from stream.live.links import every_result, take_all
+from stream.live.messages import FrameHeader, ModelNote, ResultHeader
+from stream.live.results import decode_result
+from stream.live.viewing import Viewing
+from stream.replay_command import DEMO_CLIP
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def program(*arguments):
+    """Run a `stream` command; it ends by Ctrl-C with the status that a shell expects."""
+    command = [sys.executable, "-m", "stream.cli", *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        assert process.returncode == 130, process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory):
+    """Start capture and inference; yield what a viewer on another machine knows."""
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    make_keys(keys)
+    frames, results = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+    config = LiveConfig(
+        session="",
+        started_ns=0,
+        wanted=EngineWanted(model=""),
+        endpoints=Endpoints(frames=frames, results=results),
+        keys=str(keys),
+    )
+    with ExitStack() as stack:
+        common = ("--keys", keys, "--listen")
+        stack.enter_context(program("capture", DEMO_CLIP, "--loop", *common, frames))
+        stack.enter_context(program("infer", frames, "--model", DEMO_MODEL, *common, results))
+        yield config
+
+
+def test_viewer_on_another_machine_shows_current_results(remote):
+    viewing = Viewing(host_id(), 500 * MS)
+    end_ns = now_ns() + 40_000 * MS
+    with FrameTaker(remote) as frames, every_result(remote) as results:
+        poller = Poller(frames.socket, results)
+        while not viewing.view(now_ns()).current or viewing.scene(now_ns()).verdict is None:
+            assert now_ns() < end_ns, viewing.view(now_ns())
+            for received in take_all(poller, 20):
+                see(viewing, frames, received)
+    scene = viewing.scene(now_ns())
+    assert scene.spec.name == "phantom-kidney" and scene.source == DEMO_CLIP.name
+
+
+def see(viewing, frames, received):
+    message = received.message
+    if isinstance(message, FrameHeader) and (frame := frames.frame(received)) is not None:
+        assert message.slot is None and message.masked
+        viewing.see_frame(message, frame, now_ns())
+    elif isinstance(message, ResultHeader):
+        viewing.see_result(decode_result(received), now_ns())
+    elif isinstance(message, ModelNote):
+        viewing.see_model(message)
+
+
+@pytest.mark.parametrize("command", ["capture", "infer", "view"])
+def test_z08_tcp_without_keys_is_refused(command, tmp_path):
+    addresses = {
+        "capture": ("phantom:kidney", "--listen", "tcp://127.0.0.1:1"),
+        "infer": ("tcp://127.0.0.1:1", "--listen", "tcp://127.0.0.1:2"),
+        "view": ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "--no-window"),
+    }
+    (tmp_path / "empty").mkdir()
+    line = [sys.executable, "-m", "stream.cli", command, *addresses[command], "--keys"]
+    done = subprocess.run(
+        [*line, str(tmp_path / "empty")], capture_output=True, text=True, timeout=60, env=os.environ
+    )
+    assert done.returncode == 2 and "no keys in it" in done.stderr
