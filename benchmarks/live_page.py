@@ -106,6 +106,7 @@ def _show_row(row: Mapping[str, Any]) -> None:
         (name, f"{part['cpu']:.2f}", f"{part['rss_mib']:.0f}", f"{part['pss_mib']:.0f}")
         for name, part in row["usage"].items()
     ]
+    figures.append(("other programs", f"{row['other_cpu']:.2f}", "", ""))
     console.show_table("", ("process", "CPU s/s", "RSS MiB", "PSS MiB"), figures)
     ledger = {name: count for name, count in row["ledger"].items() if count}
     console.say(f"ledger: {_words(ledger)}")

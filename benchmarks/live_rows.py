@@ -79,7 +79,8 @@ def measure_row(load: Load, seconds: float, folder: Path, slowed_ms: float = 0.0
             span_ns, usage = _watch(run, seconds, others)
     facts = {"load": load.name, "window": server is not None, "seconds": seconds, "floor": floor}
     times = _times(run.results, run.draws(), span_ns)
-    return facts | times | _losses(run, load) | {"usage": usage, "loadavg": os.getloadavg()[0]}
+    spent = {"usage": usage.figures(), "other_cpu": usage.others(), "loadavg": os.getloadavg()[0]}
+    return facts | times | _losses(run, load) | spent
 
 
 def slow_row(load: Load, seconds: float, folder: Path) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def _answers(run: LiveRun, before: int) -> bool:
 
 def _watch(
     run: LiveRun, seconds: float, others: Mapping[str, int]
-) -> tuple[tuple[int, int], dict[str, Any]]:
-    """Warm up, then watch; return the span measured and the usage of each process."""
+) -> tuple[tuple[int, int], Usage]:
+    """Warm up, then watch; return the span measured and what the processes took."""
     run.until_steady()
     run.run(WARM_UP_S)
     roles = {str(role): status.pid for role, status in run.roles.items()}
@@ -122,7 +123,7 @@ def _watch(
     while now_ns() - began_ns < seconds * 1e9:
         run.run(min(LOOK_S, seconds))
         usage.look()
-    return (began_ns, now_ns()), usage.figures()
+    return (began_ns, now_ns()), usage
 
 
 def _times(

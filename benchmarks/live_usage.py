@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+_STAT = Path("/proc/stat")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -22,11 +23,14 @@ class Usage:
         self._pids = dict(pids)
         self._began_s = time.monotonic()
         self._before_s = {name: cpu_s(pid) for name, pid in pids.items()}
+        self._busy_before_s = self._busy_s = busy_s()
+        self._span_s = 0.0
         self._figures: dict[str, dict[str, float]] = {}
 
     def look(self) -> None:
         """Take processor time and memory now."""
-        span_s = time.monotonic() - self._began_s
+        self._span_s = span_s = time.monotonic() - self._began_s
+        self._busy_s = busy_s()
         for name, pid in self._pids.items():
             memory = memory_mib(pid)
             if memory is None:
@@ -44,6 +48,18 @@ class Usage:
         `pss_mib` divides shared pages among those who share them.
         """
         return self._figures
+
+    def others(self) -> float:
+        """Return processor seconds per second of every other program on this machine."""
+        ours = sum(figure["cpu"] for figure in self._figures.values())
+        busy = (self._busy_s - self._busy_before_s) / self._span_s if self._span_s else 0.0
+        return round(max(0.0, busy - ours), 3)
+
+
+def busy_s() -> float:
+    """Return the seconds that all processors together have worked so far."""
+    user, nice, system, _idle, _wait, *rest = map(int, _STAT.read_text().split("\n")[0].split()[1:])
+    return (user + nice + system + sum(rest[:2])) * TICK_S
 
 
 def cpu_s(pid: int) -> float:

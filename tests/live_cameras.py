@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -120,7 +121,7 @@ class FakeCamera:
     def __init__(self, options):
         self.options, self.period_s = options, 1 / options.get("rate", 30)
         self.number, self.repeats_until_s = 0, None
-        self.file = open(os.devnull, "rb")  # a device costs a descriptor
+        self.file = Path(os.devnull).open("rb")  # noqa: SIM115 - a device costs a descriptor
 
     def read(self):
         time.sleep(self.period_s)
@@ -147,7 +148,13 @@ class FakeCamera:
 
 
 def camera(options):
-    return DeviceGrabber(FakeCamera(options), "fake camera", LiveOptions())
+    limits = LiveOptions(silence_s=capture.DEVICE_SILENCE_S)
+    return DeviceGrabber(FakeCamera(options), "fake camera", limits)
+
+
+def count_descriptors(pid="self"):
+    """Return how many descriptors a process has."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 SOURCES = live_fakes.SOURCES | {
@@ -177,7 +184,7 @@ def run_capture(config, post, stop):
     if "retry" in options:
         grabbing.DEVICE_S = backoff.FIRST_S = options["retry"]
     if "descriptors" in options:
-        most = len(os.listdir("/proc/self/fd")) + round(options["descriptors"])
+        most = count_descriptors() + round(options["descriptors"])
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return capture.run_capture(config, post, stop, lambda: SOURCES[name](options))
 

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import time
 from collections import namedtuple
+from pathlib import Path
 
 from stream.clock import now_ns
 from stream.live import child, links, recorder, worker
@@ -71,7 +72,7 @@ def run_worker(config, post, stop):
 
         def opener(wanted, smaller):
             chosen = live_fakes.open_chosen(wanted, smaller)
-            have = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            have = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (have + int(options["memory"]),) * 2)
             return chosen
 

@@ -1,7 +1,8 @@
 """Roles with misbehaving engines: ``python -m tests.live_engines ROLE DESCRIPTOR``.
 
-`wanted.engine` is ``NAME?key=value&...``. It misbehaves in the workers before the `below`-th, from
-the `after`-th frame on, the four frames of the probe at the start counted, until the `until`-th.
+`wanted.engine` is ``NAME?key=value&...``. It misbehaves in the workers before the `below`-th, after
+the probe at the start; with `told` only when the file `ILL` lies in the session folder; for `count`
+frames.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from stream.live import child, heat, worker
 from tests import live_fakes
 from tests.live_fakes import options_of
 
-ASKED_AGAIN = "asked-again"
+ILL, ASKED_AGAIN = "ill", "asked-again"
+PROBE_FRAMES = 4
 FOREVER = 1e9
 
 ANSWERS = {
@@ -42,7 +44,7 @@ class Misbehaving:
 
     def __init__(self, engine, name, options, folder, smaller=False):
         self.engine, self.name, self.options, self.folder = engine, name, options, folder
-        self.frames = 0
+        self.frames = self.spoilt = 0
         self.sound = smaller and not options.get("always")
 
     def __getattr__(self, key):
@@ -50,13 +52,19 @@ class Misbehaving:
 
     def submit(self, frames):
         self.frames += len(frames)
-        after, until = self.options.get("after", 0), self.options.get("until", FOREVER)
-        if self.sound or not after < self.frames <= until:
+        if not self.ill():
             return self.engine.submit(frames)
+        self.spoilt += len(frames)
         if self.name in ANSWERS:
             return Spoilt(self.engine.submit(frames), ANSWERS[self.name])
         getattr(self, self.name)()
         return self.engine.submit(frames)
+
+    def ill(self):
+        if self.sound or self.frames <= PROBE_FRAMES:
+            return False
+        told = not self.options.get("told") or (self.folder / ILL).exists()
+        return told and self.spoilt < self.options.get("count", FOREVER)
 
     def slow(self):
         time.sleep(self.options["ms"] / 1000)
@@ -68,7 +76,7 @@ class Misbehaving:
         raise EngineError("fake", "out of memory", fault="F05")
 
     def device(self):
-        if self.frames > self.options["after"] + 1:
+        if self.spoilt > 1:
             (self.folder / ASKED_AGAIN).touch()
         raise EngineError("fake", "illegal address", fault="F06")
 

@@ -1,5 +1,7 @@
 """When the rate is halved, by how much, and until when."""
 
+from itertools import pairwise
+
 import pytest
 
 from stream.clock import MS
@@ -44,7 +46,7 @@ def test_f09_the_rate_is_halved_above_one_limit_until_below_the_other():
 @pytest.mark.parametrize("limit_c", [HOT_C, COOL_C])
 def test_f09_a_temperature_that_wavers_around_a_limit_does_not_flap(limit_c):
     halved = readings(Throttle(), [HOT_C + 1, *[limit_c + 0.5, limit_c - 0.5] * 20])
-    assert sum(a != b for a, b in zip(halved, halved[1:], strict=False)) <= 1
+    assert sum(a != b for a, b in pairwise(halved)) <= 1
 
 
 def test_f09_the_screen_has_the_value(hot):

@@ -1,5 +1,4 @@
-"""The journal of a live session, cut and damaged: what is read is true, what is missing is named."""
-
+"""A live journal, cut and damaged: what is read is true, what is missing is named."""
 
 import numpy as np
 import pytest
@@ -90,7 +89,11 @@ def is_true(found, truth):
 
 def test_f30_a_log_cut_anywhere_keeps_every_commit_before_the_cut(running, tmp_path):
     whole, log, truth, ends = running
-    cuts = [*range(0, 200), *range(200, len(log), 1499), *(end + d for end in ends for d in (-1, 0))]
+    cuts = [
+        *range(0, 200),
+        *range(200, len(log), 1499),
+        *(end + d for end in ends for d in (-1, 0)),
+    ]
     for cut in cuts:
         found = reopen(tmp_path, whole, log[:cut])
         synced = (FOLDED + sum(end <= cut for end in ends)) * (ROWS - 1)

@@ -12,7 +12,7 @@ import pytest
 from stream.clock import MS, now_ns
 from stream.live.heat import COOL_C, HOT_C
 from stream.replay import finish
-from tests.live_engines import ASKED_AGAIN
+from tests.live_engines import ASKED_AGAIN, ILL
 from tests.live_session import LiveSession, titles
 from tests.tiny_model import save_tiny
 
@@ -44,15 +44,18 @@ def until_banner(session, title, limit_s=20.0):
     def shown(view):
         if view.current:
             age_ns = now_ns() - session.viewing._newest.result.captured_ns
-            assert age_ns <= session.config.freshness_ms * MS + 20 * MS
+            assert age_ns <= session.config.freshness_ms * MS + 50 * MS
         return title in titles(view)
 
     session.until(shown, limit_s)
     return next(one for one in session.watch().banners if one.title == title)
 
 
-def until_standing(session, standing):
-    session.until(lambda view: session.status.roles["worker"].standing == standing)
+def until_worker(session, number):
+    """Watch until a result of this worker may be drawn; return the seconds that it took."""
+    return session.until(
+        lambda view: view.current and session.viewing._newest.result.worker == number
+    )
 
 
 def watch_for(session, seconds):
@@ -61,6 +64,11 @@ def watch_for(session, seconds):
     while time.monotonic() < until:
         session.watch()
     return len(session.seen_results) - before
+
+
+def fall_ill(session):
+    """Let the engine misbehave from now on."""
+    (session.folder / ILL).touch()
 
 
 def states(session):
@@ -92,19 +100,17 @@ def test_f01_a_killed_worker_is_down_at_once_and_replaced(live):
 
 
 def test_f02_a_worker_that_hangs_is_replaced_and_its_stack_is_in_the_log(live):
-    session = live("hangs?after=14&below=1")
+    session = live("hangs?told=1&below=1")
     session.until_current()
-    until_banner(session, "AI DOWN")
-    hung_ns = session.seen_results[-1].captured_ns
-    until_standing(session, "down")
-    late_s = time.monotonic()
-    assert session.until_current() <= FRESH_S - 1.0 + LOAD_S  # a second has passed
+    fall_ill(session)
+    until_banner(session, "AI DOWN")  # its engine does not return
+    assert until_worker(session, 1) <= FRESH_S + LOAD_S
     assert "in hangs" in session.printed()
+    printed = len((session.folder / "live.log").read_text())
     session.kill("worker", signal.SIGSTOP)
     assert session.until(lambda view: "AI DOWN" in titles(view)) <= BANNER_S + SLACK_S
-    assert session.until_current() <= FRESH_S + LOAD_S
-    assert "run_worker" in session.printed().rpartition("most recent call first")[2]
-    assert hung_ns < session.seen_results[-1].captured_ns and late_s < time.monotonic()
+    assert until_worker(session, 2) <= FRESH_S + LOAD_S
+    assert "most recent call first" in (session.folder / "live.log").read_text()[printed:]
     session.stop()
     assert events(session, "restart") == ["worker: gave no sign of life"] * 2
     session.ledger()
@@ -115,11 +121,11 @@ def test_f03_the_age_of_a_result_is_bounded_by_a_slow_engine_and_does_not_grow(l
     session = live(f"slow?ms={engine_ms}")
     session.until_current()
     session.seen_results.clear()
-    watch_for(session, 4.0)
+    watch_for(session, 3.0)
     results = session.seen_results
     engine_ns = np.array([result.engine_ns for result in results])
     ages_ns = np.array([result.done_ns - result.captured_ns for result in results])
-    assert engine_ns.min() >= 0 and len(results) >= 20
+    assert engine_ns.min() >= 0 and len(results) >= 15
     bound_ns = 2 * max(engine_ms * MS, np.median(engine_ns)) + 2 * PERIOD_NS
     assert np.quantile(ages_ns, 0.95) <= bound_ns, ages_ns / MS
     halves_ns = [np.median(half) for half in np.array_split(ages_ns, 2)]
@@ -150,9 +156,10 @@ def test_f04_after_the_fifth_try_the_ai_is_off_with_the_cause_until_it_is_reset(
 
 
 def test_f05_memory_that_runs_out_costs_a_frame_and_a_smaller_setting_is_tried(live):
-    session = live("limit?after=14&below=1")
+    session = live("limit?told=1&below=1")
     session.until_current()
     pid = session.pid("worker")
+    fall_ill(session)
     until_banner(session, "NO RESULT")
     session.until_current()
     watch_for(session, 0.5)
@@ -164,7 +171,7 @@ def test_f05_memory_that_runs_out_costs_a_frame_and_a_smaller_setting_is_tried(l
 
 
 def test_f05_memory_that_runs_out_always_ends_as_a_worker_that_cannot_start(live):
-    session = live("memory?after=4&always=1")
+    session = live("memory?always=1")
     banner = until_banner(session, "AI OFF", 40)
     assert "out of memory" in banner.cause
     frames = len(session.seen_frames)
@@ -172,13 +179,15 @@ def test_f05_memory_that_runs_out_always_ends_as_a_worker_that_cannot_start(live
     assert len(session.seen_frames) > frames
     session.stop()
     ledger = session.ledger()
-    assert ledger["failed_infer"] == 10, "each of five workers tried twice"
+    workers = len(events(session, "worker"))  # the first may be gone before the recorder is there
+    assert workers >= 4 and ledger["failed_infer"] == 2 * workers, "each tried twice"
     assert ledger["analysed"] == 0 and events(session, "latched")
 
 
 def test_f06_a_worker_is_replaced_at_the_first_device_error(live):
-    session = live("device?after=14&below=1")
+    session = live("device?told=1&below=1")
     session.until_current()
+    fall_ill(session)
     until_banner(session, "AI WITHDRAWN")
     session.until_current()
     session.stop()
@@ -190,9 +199,11 @@ def test_f06_a_worker_is_replaced_at_the_first_device_error(live):
 
 
 def test_f07_answers_since_the_last_good_probe_are_withdrawn_everywhere(live):
-    session = live("noise?after=64&below=1&period=1")
+    session = live("noise?told=1&below=1&period=1.5")
     session.until_current()
-    session.until(lambda view: session.seen_results[-1].number >= 48)
+    session.until(lambda view: session.seen_results[-1].number >= 60)  # the second probe was good
+    fall_ill(session)
+    watch_for(session, 0.5)
     session.kill("recorder", signal.SIGSTOP)  # it will not hear that answers are withdrawn
     assert "known-answer probe" in until_banner(session, "AI WITHDRAWN").cause
     scene = session.viewing.scene(now_ns())
@@ -230,7 +241,7 @@ def check_withdrawn_report(session, withdrawn):
 
 
 def test_f07_an_engine_that_goes_wrong_just_before_the_end_is_found_out(live):
-    session = live("noise?after=14")
+    session = live("noise")
     session.until_current()
     watch_for(session, 1.0)
     session.stop()
@@ -239,8 +250,9 @@ def test_f07_an_engine_that_goes_wrong_just_before_the_end_is_found_out(live):
 
 
 def test_f08_three_unusable_answers_in_a_row_withdraw_the_ai(live):
-    session = live("nan?after=24&below=1")
+    session = live("nan?told=1&below=1")
     session.until_current()
+    fall_ill(session)
     assert "3 frames in a row" in until_banner(session, "AI WITHDRAWN").cause
     session.until_current()
     session.stop()
@@ -252,9 +264,12 @@ def test_f08_three_unusable_answers_in_a_row_withdraw_the_ai(live):
 
 
 def test_f08_two_unusable_answers_cost_two_frames_and_no_worker(live):
-    session = live("infinite?after=14&until=16")
+    session = live("infinite?told=1&count=2")
     session.until_current()
-    session.until(lambda view: session.seen_results[-1].number > 20)
+    fall_ill(session)
+    until_banner(session, "NO RESULT")
+    session.until_current()
+    watch_for(session, 0.3)
     session.stop()
     assert session.ledger()["failed_infer"] == 2 and events(session, "restart") == []
     assert set(states(session)) == {"ok", "failed_infer"}
@@ -264,10 +279,10 @@ def test_f09_a_hot_machine_halves_the_rate_and_the_screen_says_so(live):
     session = live("sound", source="fake:steady?rate=60")
     feel(session, HOT_C - 1)
     session.until_current()
-    full = watch_for(session, 1.5)
+    full = watch_for(session, 1.0)
     feel(session, HOT_C + 2)
     assert f"{HOT_C + 2:.0f} °C" in until_banner(session, "THROTTLED").cause
-    half = watch_for(session, 1.5)
+    half = watch_for(session, 1.0)
     assert 0.35 * full <= half <= 0.65 * full
     feel(session, COOL_C + 1)
     watch_for(session, 1.2)

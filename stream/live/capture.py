@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from engines.pixels import Pixels
 from stream.clock import MS, host_id, now_ns
@@ -23,11 +24,12 @@ from stream.sources.live.base import Grabber
 from stream.sources.live.open import LiveOptions, open_live
 
 WAIT_S = 0.05
-HUNG_NS = 2200 * MS
-"""A source that is asked and says nothing for so long is opened again, by a new process, within 3 s
-in all (F11); those with a time limit of their own, 2 s, name the cause before."""
+DEVICE_SILENCE_S, HUNG_NS = 1.3, 1500 * MS
+"""A device that is asked and says nothing for so long is opened again by a new process, within 3 s
+in all (F11); the first limit is the device's own, which names the cause."""
 LOST_NS = 12_000 * MS
-"""The same for a source that is being opened: its own time limits come first."""
+"""The same for a source that is being opened, and for one of the network: the limits of its own,
+such as for a picture while data come, are shorter."""
 GAP_NS = 500 * MS
 """Nobody tries again sooner; a recording that starts anew does, and lacks nothing."""
 SILENT = "the source gives no sign of life; opening it again"
@@ -42,18 +44,19 @@ def run_capture(
     ----------
     opener : opens the source; by its address when None
     """
-    lossless = opener is None and kind_of(config.source) == "paced"
+    kind = "device" if opener else kind_of(config.source)
+    hung_ns = HUNG_NS if kind == "device" else LOST_NS
     with publish_frames(config) as frames:
         capture = _Capture(config, post, frames)
-        grabbing = Grabbing(opener or _opener(config), lossless=lossless)
+        grabbing = Grabbing(opener or _opener(config), lossless=kind == "paced")
         patience_s, wake = 1.0, Wake()
         try:
             while not stop.wanted and not grabbing.drained:
                 if grabbing.failed:
                     raise grabbing.failed
                 wake.slept_ns()
-                hangs = _hangs(grabbing, wake.since_ns)
-                if hangs and not lossless:  # a recording may pause for long
+                hangs = _hangs(grabbing, wake.since_ns, hung_ns)
+                if hangs and kind != "paced":  # a recording may pause for long
                     patience_s = 0.0
                     capture.report(grabbing.cause or SILENT)
                     return EXIT_REOPEN
@@ -71,14 +74,16 @@ def _opener(config: LiveConfig) -> Callable[[], Grabber]:
     width, height, rate_hz = config.device or (0, 0, 0.0)
     size_wh = (width, height) if width else None
     options = LiveOptions(loop=config.loop, size_wh=size_wh, rate_hz=rate_hz or None)
+    if kind_of(config.source) == "device":
+        options = replace(options, silence_s=DEVICE_SILENCE_S)
     return lambda: open_live(config.source, options)
 
 
-def _hangs(grabbing: Grabbing, awake_ns: int) -> bool:
+def _hangs(grabbing: Grabbing, awake_ns: int, hung_ns: int) -> bool:
     since_ns = grabbing.waiting_since_ns
     if not since_ns:
         return grabbing.stuck
-    return now_ns() - max(since_ns, awake_ns) > (LOST_NS if grabbing.cause else HUNG_NS)
+    return now_ns() - max(since_ns, awake_ns) > (LOST_NS if grabbing.cause else hung_ns)
 
 
 class _Capture:

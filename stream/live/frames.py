@@ -23,12 +23,14 @@ class FrameTaker(Closing):
     Attributes
     ----------
     torn : frames whose pixels were overwritten before they could be copied
+    missed : frames that were published, or dropped by capture, between those taken (F23)
     """
 
     def __init__(self, config: LiveConfig) -> None:
         self.socket = newest_frames(config)
         self._ring = FrameRing.attach(config.ring) if config.ring is not None else None
-        self.torn = 0
+        self.torn = self.missed = 0
+        self._last_seq: int | None = None
 
     def close(self) -> None:
         """Close socket and ring."""
@@ -51,12 +53,16 @@ class FrameTaker(Closing):
 
     def frame(self, received: Received) -> Frame | None:
         """Return the frame of a header, its pixels copied; None when they are gone."""
+        header = received.message
+        assert isinstance(header, FrameHeader), "the socket lets nothing else through"
+        if self._last_seq is not None:
+            self.missed += max(0, header.seq - self._last_seq - 1)
+        self._last_seq = header.seq
         pixels = take_pixels(received, self._ring)
         if pixels is None:
             self.torn += 1
             return None
-        assert isinstance(received.message, FrameHeader), "the socket lets nothing else through"
-        return frame_of(received.message, pixels)
+        return frame_of(header, pixels)
 
 
 def take_pixels(received: Received, ring: FrameRing | None) -> Pixels | None:

@@ -69,6 +69,7 @@ def _losses(newest: Newest) -> list[tuple[str, str]]:
         ("capture drop", counter("capture", "dropped")),
         ("skipped by policy", counter("worker", "skipped")),
         ("failed", counter("worker", "failed")),
+        ("not drawn", counter("viewer", "missed")),
         ("refused messages", counter("worker", "refused")),
     ]
     return [(name, str(count)) for name, count in rows if count or name == "skipped by policy"]

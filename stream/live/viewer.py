@@ -104,7 +104,7 @@ def _loop(viewer: _Viewer, poller: Poller, post: Post, stop: Stop) -> int:
         now = now_ns()
         if viewer.pacing.due(now):
             viewer.draw(now)
-        viewer.obey_keys()
+            viewer.obey_keys()  # no oftener: each look at the keys costs a millisecond
         post.beat("up", "", viewer.counters, {"banner": viewer.banner})
     return 0
 
@@ -114,9 +114,9 @@ class _Viewer:
 
     Attributes
     ----------
-    counters : ``drawn`` frames and ``torn`` ones; ``draws``, and of the newest ``draw_us`` of
-        work; ``shown`` results, and of the newest ``age_us`` on the screen since its capture and
-        ``pixel_us`` from the answer to its first sight; ``age_us`` is 0 while none is shown
+    counters : ``drawn`` frames, ``torn`` and ``missed`` ones; ``draws``, and of the newest
+        ``draw_us`` of work; ``shown`` results, and of the newest ``age_us`` on the screen since
+        its capture, 0 while none is shown, and ``pixel_us`` from the answer to its first sight
     banner : title of the most important one on the screen
     """
 
@@ -126,8 +126,8 @@ class _Viewer:
         self._config, self._post, self._display, self._frames = config, post, display, frames
         self._viewing = Viewing(host_id(), config.freshness_ms * MS)
         self.pacing = Pacing()
-        self.quit = self._unseen = False
-        names = ("drawn", "torn", "draws", "draw_us", "shown", "age_us", "pixel_us")
+        self.quit = False
+        names = ("drawn", "torn", "missed", "draws", "draw_us", "shown", "age_us", "pixel_us")
         self.counters = dict.fromkeys(names, 0)
         self.banner = ""
         self._seen: ResultHeader | None = None
@@ -158,18 +158,15 @@ class _Viewer:
         self._display.show(scene)
         self.banner = scene.banners[0].title if scene.banners else ""
         self.counters["drawn"] += self.pacing.fresh_picture
-        self.counters["torn"] = self._frames.torn
+        self.counters["torn"], self.counters["missed"] = self._frames.torn, self._frames.missed
         self.counters["draws"] += 1
         self.counters["draw_us"] = (now_ns() - now) // 1000
         self.pacing.drawn(now)
-        self._unseen = True
 
     def obey_keys(self) -> None:
-        """Do what the keys say; a picture that was drawn comes to the screen meanwhile."""
+        """Do what the keys say; what was drawn comes to the screen meanwhile."""
         keys = self._display.poll_keys()
-        if self._unseen:
-            self._unseen = False
-            self._count_age(now_ns())
+        self._count_age(now_ns())
         for key in keys:
             self._obey(key)
 

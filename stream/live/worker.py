@@ -56,7 +56,7 @@ def run_worker(config: LiveConfig, post: Post, stop: Stop, open_chosen: Open | N
             while not stop.wanted:
                 taken = frames.take(WAIT_MS)
                 worker.report(frames.refused)
-                if taken is not None:
+                if taken is not None and not stop.wanted:
                     worker.answer(*taken)
             worker.finish()
         except EngineError as error:
@@ -113,7 +113,7 @@ class _Worker:
             self._shrink(error)
 
     def finish(self) -> None:
-        """Ask for the known answers a last time: what was said since then holds, or is withdrawn."""
+        """Ask for the known answers a last time: what was said since holds, or is withdrawn."""
         self._watch.check()
         self._confirm()
         self._chosen.engine.close()

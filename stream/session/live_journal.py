@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,6 +150,8 @@ class LiveJournal(Journal):
     def gaps(self, grabbed: int) -> list[tuple[int, int]]:
         """Return the runs of frames below `grabbed` that are neither answered nor lost."""
         with storage_errors(self._path):
+            if sum(_count_settled(self._db).values()) == grabbed:
+                return []  # each frame is settled once; looking at every row takes seconds
             return _gaps(self._db, grabbed)
 
     def count(self, grabbed: int) -> dict[str, int]:
@@ -184,14 +187,19 @@ def count_ledger(db: sqlite3.Connection, grabbed: int) -> dict[str, int]:
 
     Frames of which it says nothing are not recorded.
     """
-    totals = dict.fromkeys(NAMES, 0)
+    totals = dict.fromkeys(NAMES, 0) | _count_settled(db)
+    totals["not_recorded"] += max(0, grabbed - sum(totals.values()))
+    return totals | {"grabbed": grabbed}
+
+
+def _count_settled(db: sqlite3.Connection) -> dict[str, int]:
+    totals: Counter[str] = Counter()
     for state, count in db.execute("SELECT state, count(*) FROM frames GROUP BY state"):
         totals[LOSSES.get(state, "analysed")] += count
     losses = "SELECT name, sum(last_seq - first_seq + 1) FROM losses GROUP BY name"
     for name, count in db.execute(losses):
         totals[name] += count
-    totals["not_recorded"] += sum(b - a + 1 for a, b in _gaps(db, grabbed))
-    return totals | {"grabbed": grabbed}
+    return totals
 
 
 def _gaps(db: sqlite3.Connection, grabbed: int) -> list[tuple[int, int]]:
