@@ -58,7 +58,7 @@ def _show(folder: Path, manifest: Manifest, again: Again) -> None:
     for line in again.differences[:SHOWN]:
         console.fail(line)
     if again.left_out:
-        console.say(f"{again.left_out} frames failed or were withdrawn live; not compared")
+        console.say(f"{again.left_out} frames failed, were withdrawn or not recorded; not compared")
     total = sum(loss.last_seq - loss.first_seq + 1 for loss in again.lost)
     console.say(f"{total} of {manifest.ledger['grabbed']} frames were not analysed live:")
     for loss in again.lost:

@@ -35,7 +35,7 @@ class Again:
     Parameters
     ----------
     compared : frames whose decisions were compared
-    left_out : frames that failed or were withdrawn live
+    left_out : frames that failed, were withdrawn, or are in no recording
     differences : one line for each frame with another decision
     lost : frames that live did not analyse, in runs, with the reason
     """
@@ -67,21 +67,28 @@ def analyse_again(folder: Path, manifest: Manifest, engine: Engine) -> Again:
         lost = tuple(Loss(*row) for row in db.execute("SELECT * FROM losses ORDER BY first_seq"))
         starts = {row["seq"] for row in db.execute("SELECT seq FROM events WHERE kind = 'worker'")}
         pictures = _Pictures(folder, manifest, db)
-        wanted = [row for row in rows if row["state"] not in UNREPEATABLE]
-        again = _Repeat(manifest, engine, starts)
+        had = pictures.had([row for row in rows if row["state"] not in UNREPEATABLE])
+        again = _Repeat(manifest, engine, starts, whole=not pictures.partial)
         differences = [
             line
-            for row, pixels in pictures.of(wanted)
+            for row, pixels in pictures.of(had)
             if (line := again.difference(row, pixels)) is not None
         ]
-    return Again(len(wanted), len(rows) - len(wanted), tuple(differences), lost)
+    return Again(len(had), len(rows) - len(had), tuple(differences), lost)
 
 
 class _Repeat:
-    """The worker of then: a new one begins afresh where a new one began then."""
+    """The worker of then: a new one begins afresh where a new one began then.
 
-    def __init__(self, manifest: Manifest, engine: Engine, starts: set[int]) -> None:
+    Labels rest on the frames before; where some of those are missing (`whole` is False), only what
+    the model says of each frame is compared.
+    """
+
+    def __init__(
+        self, manifest: Manifest, engine: Engine, starts: set[int], *, whole: bool
+    ) -> None:
         self._analyser, self._manifest = Analyser(engine), manifest
+        self._compared = ("state", "probs", "label", "smoothed")[: None if whole else 2]
         self._starts = sorted(starts)
         self._begin()
 
@@ -95,10 +102,11 @@ class _Repeat:
         frame = Frame(identity, pixels, captured_ns, captured_ns, "", _damage(row))
         prediction = self._analyser.step(frame)
         tracked = self._tracker.update(frame, prediction)
-        for name, value in _decisions(prediction, tracked).items():
-            if row[name] != value:
+        decisions = _decisions(prediction, tracked)
+        for name in self._compared:
+            if row[name] != decisions[name]:
                 place = f"epoch {row['epoch']} seq {row['seq']}"
-                return f"{place}: {name} was {row[name]!r}, is {value!r}"
+                return f"{place}: {name} was {row[name]!r}, is {decisions[name]!r}"
         return None
 
     def _begin(self) -> None:
@@ -120,7 +128,12 @@ def _decisions(prediction: Prediction, tracked: Tracked) -> dict[str, str | None
 
 
 class _Pictures:
-    """The pictures of a session, in order of `seq`."""
+    """The pictures of a session, in order of `seq`.
+
+    Attributes
+    ----------
+    partial : some frames that were analysed are in no recording, and their source has gone
+    """
 
     def __init__(self, folder: Path, manifest: Manifest, db: sqlite3.Connection) -> None:
         self._folder, self._manifest = folder, manifest
@@ -128,15 +141,23 @@ class _Pictures:
         self._recorded = {(row.epoch, row.seq): row for row in recorded}
         self._epochs = [EpochRow(*row) for row in db.execute("SELECT * FROM epochs ORDER BY 1")]
 
-    def of(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
-        """Yield each row with its picture as it left capture."""
-        if all((row["epoch"], row["seq"]) in self._recorded for row in rows):
-            yield from self._from_recording(rows)
-        elif self._manifest.live is not None and self._manifest.live.repeatable:
-            yield from self._from_source(rows)
-        else:
+        live = manifest.live
+        self._again, self.partial = live is not None and live.repeatable, False
+
+    def had(self, rows: list[sqlite3.Row]) -> list[sqlite3.Row]:
+        """Return the rows whose pictures can be had, from the source or from a recording."""
+        if self._again:
+            return rows
+        found = [row for row in rows if (row["epoch"], row["seq"]) in self._recorded]
+        if rows and not found:
             name, remedy = self._manifest.input.info.name, "run `stream live` with --record"
             raise SourceError(name, "neither recorded nor to be had again", remedy)
+        self.partial = len(found) < len(rows)
+        return found
+
+    def of(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
+        """Yield each row with its picture as it left capture."""
+        yield from self._from_source(rows) if self._again else self._from_recording(rows)
 
     def _from_recording(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
         file, place = "", -1

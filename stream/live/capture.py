@@ -140,6 +140,8 @@ class _Capture:
         dropped = self._grabbed - self._published
         counters = {"grabbed": self._grabbed, "published": self._published, "dropped": dropped}
         facts = {"source": self._source, "format": self._format}
+        if self._config.mask and self._published and not self._masking.outline:
+            facts["unmasked"] = "no sector found; nothing is recorded as video"
         self._post.beat("down" if cause else "up", cause, counters, facts)
 
     def close(self, count: int) -> None:

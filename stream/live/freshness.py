@@ -154,6 +154,8 @@ def _side_banners(now_ns: int, newest: Newest) -> list[Banner]:
     changed_ns = newest.format_changed_ns
     if changed_ns is not None and now_ns - changed_ns <= FORMAT_SHOWN_NS:
         banners.append(Banner("FORMAT CHANGED", "pictures of another size", "warning"))
+    if unmasked := _role(newest, "capture", "unmasked"):
+        banners.append(Banner("NOT MASKED", unmasked, "warning"))
     if throttled := _role(newest, "worker", "throttled"):
         banners.append(Banner("THROTTLED", throttled, "warning"))
     recorder = _status(newest, "recorder")

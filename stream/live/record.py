@@ -102,6 +102,7 @@ class LiveRecord:
 
     def stop(self, cause: str) -> None:
         """Write nothing any more; what comes from now on is counted as not recorded (F27)."""
+        self._try(self._commit)
         self.stopped = self.stopped or cause
 
     def epoch(self, note: EpochNote) -> None:
@@ -181,7 +182,7 @@ class LiveRecord:
             with open_reading(self._path) as db:
                 return count_ledger(db, grabbed)
         except StorageError as error:
-            self.stop(str(error))
+            self.stopped = self.stopped or error.problem
             return totals
 
     def _settle(self, grabbed: int) -> dict[str, int]:
@@ -237,7 +238,7 @@ class LiveRecord:
         if not self._broken:
             self._broken = True
             self._journal.abandon()
-        self.stop(error.problem)
+        self.stopped = self.stopped or error.problem
 
     def _write(self, result: Result, losses: list[Loss]) -> None:
         header = result.header

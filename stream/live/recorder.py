@@ -167,8 +167,9 @@ class _Recorder:
         self._post.send(*self._ranking)
 
     def _roll(self, received: Received, header: FrameHeader) -> None:
-        """Record the picture if the video is recorded."""
-        if not self._film.on or self._film.stopped:
+        """Record the picture if video is recorded; never one that should be masked and is not."""
+        bare = self._config.mask and not header.masked
+        if not self._film.on or self._film.stopped or bare:
             return
         pixels = take_pixels(received, self._ring)
         if pixels is not None and (row := self._film.add(header, pixels)) is not None:
