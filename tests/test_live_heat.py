@@ -1,12 +1,16 @@
 """When the rate is halved, by how much, and until when."""
 
+import time
 from itertools import pairwise
 
 import pytest
 
 from stream.clock import MS
 from stream.live.heat import CALM_NS, COOL_C, HOT_C, Heat, Throttle, read_heat
+from tests.live_session import LiveSession, titles
+from tests.tiny_model import save_tiny
 
+pytestmark = pytest.mark.timeout(120)
 S = 1000 * MS
 
 
@@ -89,3 +93,49 @@ def test_f09_the_hottest_zone_and_all_slow_downs_are_read(tmp_path):
 def write(path, text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A session whose machine is as hot as the test says."""
+    source, module = "fake:steady?rate=60", "tests.live_engines"
+    with LiveSession(tmp_path / "s", save_tiny(tmp_path), source, module=module) as session:
+        yield session
+
+
+def results_in(session, seconds):
+    """Watch for a while; return how many results came meanwhile."""
+    before, until = len(session.seen_results), time.monotonic() + seconds
+    while time.monotonic() < until:
+        session.watch()
+    return len(session.seen_results) - before
+
+
+def test_f09_a_hot_machine_halves_the_rate_and_the_screen_says_so(session):
+    feel(session, HOT_C - 1)
+    session.until_current()
+    full = results_in(session, 1.0)
+    feel(session, HOT_C + 2)
+    session.until_banner("THROTTLED")
+    assert session.watch().banners[0].cause == f"{HOT_C + 2:.0f} °C, half the rate"
+    half = results_in(session, 1.0)
+    assert 0.35 * full <= half <= 0.65 * full
+    feel(session, COOL_C + 1)
+    results_in(session, 1.2)
+    assert "THROTTLED" in titles(session.watch()), "it is not cool yet"
+    feel(session, COOL_C - 1)
+    session.until(lambda view: not view.banners)
+    session.stop()
+    found = session.rows("SELECT text FROM events WHERE kind = 'throttled'")
+    assert [text.partition(": ")[2] for (text,) in found] == [
+        f"{HOT_C + 2:.0f} °C, half the rate",
+        "full rate again",
+    ]
+    assert session.ledger()["skipped_by_policy"] >= half / 2
+
+
+def feel(session, temperature_c):
+    """Let the machine of a session have this temperature."""
+    path = session.folder / "thermal" / "thermal_zone0" / "temp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{temperature_c * 1000:.0f}\n")

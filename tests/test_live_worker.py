@@ -1,4 +1,4 @@
-"""Faults of the worker and its engine in a running live session: F01 to F09."""
+"""Faults of the worker and its engine in a running live session: F01 to F08."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from stream.clock import MS, now_ns
-from stream.live.heat import COOL_C, HOT_C
 from stream.replay import finish
 from tests.live_engines import ASKED_AGAIN, ILL
 from tests.live_session import LiveSession, titles
@@ -273,30 +272,3 @@ def test_f08_two_unusable_answers_cost_two_frames_and_no_worker(live):
     session.stop()
     assert session.ledger()["failed_infer"] == 2 and events(session, "restart") == []
     assert set(states(session)) == {"ok", "failed_infer"}
-
-
-def test_f09_a_hot_machine_halves_the_rate_and_the_screen_says_so(live):
-    session = live("sound", source="fake:steady?rate=60")
-    feel(session, HOT_C - 1)
-    session.until_current()
-    full = watch_for(session, 1.0)
-    feel(session, HOT_C + 2)
-    assert f"{HOT_C + 2:.0f} °C" in until_banner(session, "THROTTLED").cause
-    half = watch_for(session, 1.0)
-    assert 0.35 * full <= half <= 0.65 * full
-    feel(session, COOL_C + 1)
-    watch_for(session, 1.2)
-    assert "THROTTLED" in titles(session.watch()), "it is not cool yet"
-    feel(session, COOL_C - 1)
-    session.until(lambda view: not view.banners)
-    session.stop()
-    found = [text.partition(": ")[2] for text in events(session, "throttled")]
-    assert found == [f"{HOT_C + 2:.0f} °C, half the rate", "full rate again"]
-    assert session.ledger()["skipped_by_policy"] >= half / 2
-
-
-def feel(session, temperature_c):
-    """Let the machine of a session have this temperature."""
-    path = session.folder / "thermal" / "thermal_zone0" / "temp"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{temperature_c * 1000:.0f}\n")
