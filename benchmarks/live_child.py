@@ -40,7 +40,7 @@ class WritingPost(Post):
 
     def __init__(self, config: LiveConfig) -> None:
         super().__init__(config, "viewer")
-        self._file = (Path(config.folder) / DRAWS).open("a")
+        self._file = (Path(config.folder) / DRAWS).open("a", buffering=1)
         self._draws = 0
 
     def close(self) -> None:

@@ -27,7 +27,6 @@ from stream.live.messages import (
     ResultHeader,
     Status,
 )
-from stream.live.pacing import Pacing
 from stream.live.payload import layout_of
 from stream.live.ranking import decode_ranking
 from stream.live.results import decode_result
@@ -37,6 +36,8 @@ from stream.live.viewing import Viewing
 from stream.report.files import make_folder, write_whole
 from stream.session.record import encode_png
 
+REDRAW_NS = 33 * MS
+"""The picture is drawn anew at least so often, so that what is no longer fresh goes in time."""
 WAIT_MS = 5
 SNAPSHOTS = "snapshots"
 _log = logging.getLogger(__name__)
@@ -98,12 +99,14 @@ def run_viewer(config: LiveConfig, post: Post, stop: Stop) -> int:
 
 def _loop(viewer: _Viewer, poller: Poller, post: Post, stop: Stop) -> int:
     """Take what comes, draw when there is something new or time has passed, look at the keys."""
+    drawn_ns = 0
     while not stop.wanted and not viewer.quit:
         for received in take_all(poller, WAIT_MS):
             viewer.hear(received)
         now = now_ns()
-        if viewer.pacing.due(now):
+        if viewer.fresh_picture or now - drawn_ns >= REDRAW_NS:
             viewer.draw(now)
+            drawn_ns = now
             viewer.obey_keys()  # no oftener: each look at the keys costs a millisecond
         post.beat("up", "", viewer.counters, {"banner": viewer.banner})
     return 0
@@ -125,8 +128,7 @@ class _Viewer:
     ) -> None:
         self._config, self._post, self._display, self._frames = config, post, display, frames
         self._viewing = Viewing(host_id(), config.freshness_ms * MS)
-        self.pacing = Pacing()
-        self.quit = False
+        self.fresh_picture = self.quit = False
         names = ("drawn", "torn", "missed", "draws", "draw_us", "shown", "age_us", "pixel_us")
         self.counters = dict.fromkeys(names, 0)
         self.banner = ""
@@ -139,10 +141,9 @@ class _Viewer:
             frame = self._frames.frame(received)
             if frame is not None:
                 self._viewing.see_frame(message, frame, now_ns())
-                self.pacing.came_frame(message.id, now_ns())
+                self.fresh_picture = True
         elif isinstance(message, ResultHeader):
             self._viewing.see_result(decode_result(received), now_ns())
-            self.pacing.came_result(message.id, now_ns())
         elif isinstance(message, ModelNote):
             self._viewing.see_model(message)
         elif isinstance(message, Status):
@@ -157,11 +158,11 @@ class _Viewer:
         scene = self._viewing.scene(now)
         self._display.show(scene)
         self.banner = scene.banners[0].title if scene.banners else ""
-        self.counters["drawn"] += self.pacing.fresh_picture
+        self.counters["drawn"] += self.fresh_picture
         self.counters["torn"], self.counters["missed"] = self._frames.torn, self._frames.missed
         self.counters["draws"] += 1
         self.counters["draw_us"] = (now_ns() - now) // 1000
-        self.pacing.drawn(now)
+        self.fresh_picture = False
 
     def obey_keys(self) -> None:
         """Do what the keys say; what was drawn comes to the screen meanwhile."""
