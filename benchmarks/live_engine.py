@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.live_figures import summary
 from engines.open import DEMO_MODEL
 from stream.analysis.analyser import Analyser
@@ -18,6 +20,9 @@ from stream.live.worker import open_wanted
 from stream.sources.video import open_video
 
 WARM_UP = 30
+PARTS = 4
+"""Other programs on the machine make the floor higher and its budget looser: the p99 of the
+quietest part counts."""
 
 
 def measure_engine(clip: Path, rate_hz: int, seconds: float) -> dict[str, Any]:
@@ -26,7 +31,7 @@ def measure_engine(clip: Path, rate_hz: int, seconds: float) -> dict[str, Any]:
     Returns
     -------
     ``load_s`` of the engine from the cache, ``engine`` and ``step`` (with preprocessing) in ms,
-    as percentiles
+    as percentiles; of the engine also ``least_p99``, that of the quietest part
     """
     command = [sys.executable, "-m", "benchmarks.live_engine", str(clip)]
     command += [str(rate_hz), str(seconds)]
@@ -53,9 +58,11 @@ def _measure(clip: str, rate_hz: float, seconds: float) -> dict[str, Any]:
         step_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
         engine_ms.append(prediction.times.engine_ns / 1e6)
     chosen.engine.close()
+    parts = np.array_split(engine_ms[WARM_UP:], PARTS)
+    least = min(float(np.percentile(part, 99)) for part in parts)
     return {
         "load_s": round(load_s, 3),
-        "engine": summary(engine_ms[WARM_UP:]),
+        "engine": summary(engine_ms[WARM_UP:]) | {"least_p99": round(least, 3)},
         "step": summary(step_ms[WARM_UP:]),
     }
 
