@@ -14,8 +14,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 test: .venv/dev system-deps gpu-proof
 	$(PYTEST) $(SIDE_BY_SIDE) tests/test_train*.py
-	$(PYTEST) $(SIDE_BY_SIDE) --ignore-glob='tests/test_train*' --ignore-glob='tests/test_live_run*'
-	$(PYTEST) tests/test_live_run*.py
+	$(PYTEST) $(SIDE_BY_SIDE) --ignore-glob='tests/test_train*' --ignore=tests/live
+	$(PYTEST) -m 'not slow' tests/live
 
 check: .venv/dev
 	$(BIN)/ruff check .

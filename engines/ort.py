@@ -39,6 +39,8 @@ from engines.errors import EngineError, runtime_fault
 from engines.load import Model
 from engines.options import EngineOptions
 
+ort.disable_telemetry_events()  # nothing here may speak to the network
+
 NAME = "onnxruntime"
 CPU = "CPUExecutionProvider"
 FAILURES = (

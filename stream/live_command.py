@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -194,12 +195,19 @@ def _digest(model: Path) -> str:
 def _session_folder(source: str, flags: LiveFlags) -> Path:
     """Make the session folder; one that exists is refused, with who holds it if it is in use."""
     if flags.name is None:
-        return make_folder(flags.out, shown_address(source).rpartition("/")[2])
+        return make_folder(flags.out, _title(source))
     folder = flags.out / flags.name
     if not folder.exists():
         return make_folder(flags.out, flags.name)
     with locked(folder):
         raise UsageError(str(folder), "exists", "give another --name", fault="C08")
+
+
+def _title(source: str) -> str:
+    """Return what the session folder is named after."""
+    if kind_of(source) == "paced":
+        return shown_address(source)
+    return re.sub(r"[^A-Za-z0-9]+", "-", shown_address(source))
 
 
 def _supervise(

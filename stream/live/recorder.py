@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,8 @@ CHECK_NS = 1000 * MS
 WARN_SHARE, STOP_SHARE = 0.10, 0.02
 """Free share of the disk at which the screen warns, and at which writing stops (F27)."""
 MOST_WAITING = 600
+PIN_NS, MOST_PINS = 2000 * MS, 8
+"""How long a pin waits for the answer of its frame, and how many may wait."""
 _log = logging.getLogger(__name__)
 
 
@@ -77,6 +80,7 @@ class _Recorder:
         self._film = Film(self._folder, config.instance, on=config.record)
         self._summary = Summary(self._folder, config)
         self._waiting: list[Received] = []
+        self._pins: deque[tuple[int, Received]] = deque(maxlen=MOST_PINS)
         self._ranking: tuple[Ranking, list[Buffer]] | None = None
         self._keys_changed = False
         self._shown_ns = self._checked_ns = 0
@@ -99,7 +103,7 @@ class _Recorder:
                 self._record.epoch(message)
                 self._summary.meet_epoch(message)
             elif isinstance(message, Pin):
-                self._pin(received, message)
+                self._pins.append((now_ns() + PIN_NS, received))
             elif isinstance(message, Note):
                 self._record.note(message)
             elif isinstance(message, Order):
@@ -110,6 +114,7 @@ class _Recorder:
     def tend(self, refused: int) -> None:
         """Commit what is due, show the key frames, look at the disk, beat."""
         now = now_ns()
+        self._pin(now)
         self._keys_changed = self._record.tend() or self._keys_changed
         if now - self._checked_ns >= CHECK_NS:
             self._checked_ns = now
@@ -136,6 +141,7 @@ class _Recorder:
     def seal(self) -> None:
         """Settle the rest, close the files and write the manifest."""
         self._film.close()
+        self._pin(now_ns())
         ledger = self._record.seal(self._ring.next_seq)
         self._summary.write(self._record, ledger, self._film.stopped)
         self._post.beat("down", "sealed", {**ledger})
@@ -175,11 +181,19 @@ class _Recorder:
         if pixels is not None and (row := self._film.add(header, pixels)) is not None:
             self._record.recorded(row)
 
-    def _pin(self, received: Received, message: Pin) -> None:
-        pixels = read_pixels(received)
-        assert pixels is not None, "the codec has seen them"
-        if not self._record.pin(message.id, pixels):
-            _log.warning("frame %d cannot be pinned: it has no answer", message.seq)
+    def _pin(self, now: int) -> None:
+        """Pin what was asked for; its answer comes another way and may be a little late."""
+        for _ in range(len(self._pins)):
+            until_ns, received = self._pins.popleft()
+            message, pixels = received.message, read_pixels(received)
+            assert isinstance(message, Pin), "only those are kept here"
+            assert pixels is not None, "the codec has seen them"
+            if self._record.pin(message.id, pixels):
+                continue
+            if now < until_ns:
+                self._pins.append((until_ns, received))
+            else:
+                _log.warning("frame %d cannot be pinned: it has no answer", message.seq)
 
     def _obey(self, order: Order) -> None:
         if order.name == "withdraw":

@@ -25,7 +25,7 @@ from tests.live_session import LiveSession, titles
 from tests.tiny_model import save_tiny
 
 pytestmark = pytest.mark.timeout(120)
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FRAME_BYTES = 160 * 120 * 3
 
 
