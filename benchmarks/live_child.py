@@ -1,6 +1,6 @@
 """The product's roles for the benchmark: the viewer's draws go to a file, the engine may be slowed.
 
-``python -m benchmarks.live_child ROLE DESCRIPTOR``, as `stream.live.child`.
+``python -m benchmarks.live_child ROLE DESCRIPTOR``, as `stream.live.supervisor.child`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import msgspec
 from engines.base import Engine
 from engines.choose import Chosen
 from stream.clock import now_ns
-from stream.live import child, viewer, worker
-from stream.live.config import EngineWanted, LiveConfig
-from stream.live.messages import RoleStanding
-from stream.live.role import Post, Stop
+from stream.live.supervisor import child
+from stream.live.supervisor.config import EngineWanted, LiveConfig
+from stream.live.supervisor.role import Post, Stop
+from stream.live.viewer import viewer
+from stream.live.wire.messages import RoleStanding
+from stream.live.worker import worker
 from stream.session.manifest import ModelUsed
 
 MODULE = "benchmarks.live_child"

@@ -15,8 +15,8 @@ from benchmarks.live_figures import summary
 from engines.open import DEMO_MODEL
 from stream.analysis.analyser import Analyser
 from stream.frame import Frame, FrameId
-from stream.live.config import EngineWanted
-from stream.live.worker import open_wanted
+from stream.live.supervisor.config import EngineWanted
+from stream.live.worker.worker import open_wanted
 from stream.sources.video import open_video
 
 WARM_UP = 30

@@ -26,7 +26,7 @@ from benchmarks.live_run import LiveRun, Setting, live_run
 from benchmarks.live_sender import display, make_clip, sending
 from benchmarks.live_usage import Usage
 from stream.clock import now_ns
-from stream.live.messages import ResultHeader
+from stream.live.wire.messages import ResultHeader
 from stream.replay_command import DEMO_CLIP
 from stream.session.journal import open_reading
 from stream.session.manifest import JOURNAL, read_manifest

@@ -12,12 +12,12 @@ from benchmarks.live_child import DRAWS, MODULE
 from benchmarks.live_figures import Draw, read_draws
 from engines.open import DEMO_MODEL
 from stream.clock import now_ns
-from stream.live.channels import Poller
-from stream.live.config import EngineWanted, LiveConfig
-from stream.live.links import every_result, hear_news, push_posts, take_all
-from stream.live.messages import Order, ResultHeader, Role, RoleStatus, Status
-from stream.live.session import locked, new_session_name, rendezvous, shared_ring
-from stream.live.supervisor import Ending, Supervisor
+from stream.live.supervisor.config import EngineWanted, LiveConfig
+from stream.live.supervisor.session import locked, new_session_name, rendezvous, shared_ring
+from stream.live.supervisor.supervisor import Ending, Supervisor
+from stream.live.wire.channels import Poller
+from stream.live.wire.links import every_result, hear_news, push_posts, take_all
+from stream.live.wire.messages import Order, ResultHeader, Role, RoleStatus, Status
 from stream.live_command import ROLES
 
 JOIN_S = 20.0

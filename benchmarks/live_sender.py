@@ -65,7 +65,17 @@ def display(size_wh: tuple[int, int]) -> Iterator[int | None]:
         return
     read, write = os.pipe()
     size = f"{size_wh[0]}x{size_wh[1]}x24"
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(write),
+        "-screen",
+        "0",
+        size,
+        "-nolisten",
+        "tcp",
+        "-noreset",
+    ]
     before = os.environ.get("DISPLAY")
     with running(command, (write,)) as server:
         os.close(write)

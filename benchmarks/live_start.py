@@ -57,7 +57,7 @@ def _wait_for_result(path: Path) -> list[Draw]:
 def _main(arguments: list[str]) -> int:
     """Run the command line with the roles of the benchmark in place of the product's."""
     from stream import cli, live_command
-    from stream.live.supervisor import Supervisor
+    from stream.live.supervisor.supervisor import Supervisor
 
     setattr(live_command, "Supervisor", partial(Supervisor, module=MODULE))  # noqa: B010
     return cli.main(arguments)

@@ -21,12 +21,12 @@ import numpy as np
 
 from engines.pixels import Pixels
 from stream.clock import MS, now_ns
-from stream.live.channels import Publisher, Subscriber
-from stream.live.codec import FRAMES, SHARED_FRAMES, Received
-from stream.live.endpoints import Link
-from stream.live.messages import FrameHeader
-from stream.live.payload import layout_of, read_pixels
-from stream.live.ring import FrameRing
+from stream.live.wire.channels import Publisher, Subscriber
+from stream.live.wire.codec import FRAMES, SHARED_FRAMES, Received
+from stream.live.wire.endpoints import Link
+from stream.live.wire.messages import FrameHeader
+from stream.live.wire.payload import layout_of, read_pixels
+from stream.live.wire.ring import FrameRing
 
 SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
 FORMATS = ("yuv420", "rgb")

@@ -19,9 +19,9 @@ from stream.analysis.analyser import Analyser
 from stream.analysis.smooth import Smoother
 from stream.config import AnalysisConfig
 from stream.frame import Frame, FrameId, Prediction
-from stream.live.freshness import Banner
-from stream.live.scene import Key, Scene, Strip, Verdict
-from stream.live.screen import Screen
+from stream.live.screen.scene import Key, Scene, Strip, Verdict
+from stream.live.screen.screen import Screen
+from stream.live.viewer.freshness import Banner
 from stream.sources.phantom import PhantomScene, parse_phantom
 
 IMAGES = Path(__file__).parent / "images"

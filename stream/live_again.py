@@ -13,7 +13,7 @@ from stream.errors import StorageError, UsageError
 from stream.session.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
-    from stream.live.again import Again
+    from stream.live.recorder.again import Again
 
 SHOWN = 20
 

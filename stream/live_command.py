@@ -18,11 +18,11 @@ from stream.clock import now_ns
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
 from stream.errors import UsageError
-from stream.live.config import EngineWanted, LiveConfig
-from stream.live.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
-from stream.live.messages import Role
-from stream.live.session import locked, new_session_name, rendezvous, shared_ring
-from stream.live.supervisor import Ending, Supervisor
+from stream.live.supervisor.config import EngineWanted, LiveConfig
+from stream.live.supervisor.session import locked, new_session_name, rendezvous, shared_ring
+from stream.live.supervisor.supervisor import Ending, Supervisor
+from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
+from stream.live.wire.messages import Role
 from stream.live_ending import INTERRUPTED, close_session
 from stream.replay import make_folder
 from stream.sources.live.address import kind_of, shown_address

@@ -13,11 +13,11 @@ from stream import console
 from stream.clock import now_ns
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
-from stream.live.config import Endpoints, EngineWanted, LiveConfig
-from stream.live.freshness import DEFAULT_FRESHNESS_MS
-from stream.live.messages import Role
-from stream.live.role import Post, Stop
-from stream.live.session import new_session_name
+from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.supervisor.role import Post, Stop
+from stream.live.supervisor.session import new_session_name
+from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS
+from stream.live.wire.messages import Role
 from stream.sources.live.address import kind_of, shown_address
 
 
@@ -146,7 +146,7 @@ def _run(config: LiveConfig, role: Role) -> int:
     """Run a role in this process until a signal ends it."""
     import importlib
 
-    from stream.live.child import RUNS
+    from stream.live.supervisor.child import RUNS
 
     module, _, function = RUNS[role].partition(":")
     run = getattr(importlib.import_module(module), function)

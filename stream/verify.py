@@ -30,7 +30,7 @@ from stream.session.manifest import (
 from stream.sources.nursery import Nursery
 
 if TYPE_CHECKING:
-    from stream.live.again import Again
+    from stream.live.recorder.again import Again
 
 UNCOMPARED = frozenset({"created", "files"})
 INTERRUPTED = "it was interrupted, its journal ends early and it has no report"
@@ -92,9 +92,9 @@ def again_live(manifest: Manifest, folder: Path, cache: Path | None = None) -> A
     Raises
     ------
     SourceError, EngineError, StorageError
-        As `stream.live.again.analyse_again`, or if the model is not the one of then.
+        As `stream.live.recorder.again.analyse_again`, or if the model is not the one of then.
     """
-    from stream.live.again import analyse_again
+    from stream.live.recorder.again import analyse_again
 
     model = load_model(Path(manifest.model.path))
     if model.digest != manifest.model.digest:

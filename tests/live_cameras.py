@@ -20,7 +20,9 @@ import numpy as np
 
 from engines.pixels import Pixels
 from stream.clock import MS, now_ns
-from stream.live import capture, child, grabbing, masking, ring
+from stream.live.capture import capture, grabbing, masking
+from stream.live.supervisor import child
+from stream.live.wire import ring
 from stream.sources.live import backoff
 from stream.sources.live.device import Buffer, DeviceGrabber
 from stream.sources.live.options import LiveOptions

@@ -19,13 +19,13 @@ from engines.pixels import Pixels
 from stream.clock import MS, host_id, now_ns
 from stream.errors import StorageError
 from stream.frame import Frame
-from stream.live.channels import Poller, Subscriber
-from stream.live.codec import RESULTS, SHARED_FRAMES, STATUS
-from stream.live.endpoints import Link
-from stream.live.links import take_all
-from stream.live.messages import FrameHeader, ResultHeader, Status
-from stream.live.results import decode_result
-from stream.live.viewing import Viewing
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.channels import Poller, Subscriber
+from stream.live.wire.codec import RESULTS, SHARED_FRAMES, STATUS
+from stream.live.wire.endpoints import Link
+from stream.live.wire.links import take_all
+from stream.live.wire.messages import FrameHeader, ResultHeader, Status
+from stream.live.worker.results import decode_result
 from stream.session.journal import open_reading
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest

@@ -15,7 +15,10 @@ from collections import namedtuple
 from pathlib import Path
 
 from stream.clock import now_ns
-from stream.live import child, links, recorder, worker
+from stream.live.recorder import recorder
+from stream.live.supervisor import child
+from stream.live.wire import links
+from stream.live.worker import worker
 from tests import live_fakes
 
 Usage = namedtuple("Usage", "total used free")

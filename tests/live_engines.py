@@ -22,7 +22,8 @@ from engines.load import load_model
 from engines.open import open_engine
 from engines.probe import make_probe, reference_frames
 from stream.job import model_used
-from stream.live import child, heat, worker
+from stream.live.supervisor import child
+from stream.live.worker import heat, worker
 from tests import live_fakes
 from tests.live_fakes import options_of
 

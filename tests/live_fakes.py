@@ -22,7 +22,9 @@ from engines.probe import make_probe, reference_frames
 from stream.clock import MS, now_ns
 from stream.errors import SourceError
 from stream.job import model_used
-from stream.live import capture, child, worker
+from stream.live.capture import capture
+from stream.live.supervisor import child
+from stream.live.worker import worker
 from stream.sources.live.base import Grabbed, LiveInfo
 
 SIZE_WH = (160, 120)

@@ -16,12 +16,12 @@ import numpy as np
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.frame import Frame, FrameId, Prediction, StageTimes
-from stream.live.layout import MIN_WH
-from stream.live.messages import ModelNote
-from stream.live.results import Result
-from stream.live.scene import Scene, Strip
-from stream.live.screen import Screen
-from stream.live.viewing import Viewing
+from stream.live.screen.layout import MIN_WH
+from stream.live.screen.scene import Scene, Strip
+from stream.live.screen.screen import Screen
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.messages import ModelNote
+from stream.live.worker.results import Result
 from tests.test_live_freshness import LAYOUT, header, result, role, status
 from tests.tiny_model import SPEC
 

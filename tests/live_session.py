@@ -13,15 +13,15 @@ from pathlib import Path
 
 from stream.clock import MS, host_id, now_ns
 from stream.config import AnalysisConfig
-from stream.live.channels import Poller
-from stream.live.config import EngineWanted, LiveConfig
-from stream.live.frames import FrameTaker
-from stream.live.links import every_result, hear_news, push_posts, take_all
-from stream.live.messages import FrameHeader, ModelNote, Order, ResultHeader, Status
-from stream.live.results import decode_result
-from stream.live.session import locked, new_session_name, rendezvous, shared_ring
-from stream.live.supervisor import Ending, Supervisor
-from stream.live.viewing import Viewing
+from stream.live.supervisor.config import EngineWanted, LiveConfig
+from stream.live.supervisor.session import locked, new_session_name, rendezvous, shared_ring
+from stream.live.supervisor.supervisor import Ending, Supervisor
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.channels import Poller
+from stream.live.wire.frames import FrameTaker
+from stream.live.wire.links import every_result, hear_news, push_posts, take_all
+from stream.live.wire.messages import FrameHeader, ModelNote, Order, ResultHeader, Status
+from stream.live.worker.results import decode_result
 from stream.session.journal import open_reading
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest

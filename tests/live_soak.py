@@ -22,8 +22,8 @@ import psutil
 
 from engines.open import DEMO_MODEL
 from stream.clock import MS, host_id, now_ns
-from stream.live.messages import Pin
-from stream.live.payload import layout_of
+from stream.live.wire.messages import Pin
+from stream.live.wire.payload import layout_of
 from stream.replay_command import DEMO_CLIP
 from tests.live_session import LiveSession, alive
 from tests.wire_messages import raw_pusher, shake_hands, zmtp
@@ -217,7 +217,7 @@ def soak(minutes, seed):
     """Run, print, and return whether everything held."""
     with tempfile.TemporaryDirectory(prefix="sonostream-soak-") as folder, xvfb() as display:
         os.environ["DISPLAY"] = display
-        changes = {"module": "stream.live.child", "roles": ROLES, "mask": True}
+        changes = {"module": "stream.live.supervisor.child", "roles": ROLES, "mask": True}
         changes |= {"loop": True, "repeatable": True, "window": True}
         place = Path(folder) / "session"
         with LiveSession(place, DEMO_MODEL, str(DEMO_CLIP), "auto", **changes) as session:

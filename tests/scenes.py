@@ -6,8 +6,8 @@ import numpy as np
 
 from engines.pixels import Pixels
 from engines.spec import ModelSpec
-from stream.live.freshness import Banner
-from stream.live.scene import Key, Scene, Strip, Verdict
+from stream.live.screen.scene import Key, Scene, Strip, Verdict
+from stream.live.viewer.freshness import Banner
 
 SPEC = ModelSpec(
     name="tiny",

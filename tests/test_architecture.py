@@ -43,7 +43,7 @@ ONLY_IN = {
     "cuda": ("engines/trt/",),
     "openvino": ("engines/ov.py", "benchmarks/loops.py"),
     "onnxruntime": ("engines/ort.py", "engines/ort_cuda.py", "calib/", "benchmarks/loops.py"),
-    "zmq": ("stream/live/wire.py",),
+    "zmq": ("stream/live/wire/sockets.py",),
     "pyigtl": ("stream/sources/live/igtl.py",),
     "rich": ("stream/console.py",),
     "av": ("stream/sources/", "benchmarks/memory.py"),

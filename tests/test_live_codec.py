@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from engines.pixels import Pixels
 from stream.errors import WireError
-from stream.live.codec import FRAMES, PREAMBLE, REPORTS, RESULTS, SHARED_FRAMES, decode, encode
-from stream.live.messages import KeyNote, PixelLayout, Ranking
-from stream.live.payload import Arrays, read_arrays, read_jpegs, read_pixels, result_payload
+from stream.live.wire.codec import FRAMES, PREAMBLE, REPORTS, RESULTS, SHARED_FRAMES, decode, encode
+from stream.live.wire.messages import KeyNote, PixelLayout, Ranking
+from stream.live.wire.payload import Arrays, read_arrays, read_jpegs, read_pixels, result_payload
 from tests.wire_messages import make_arrays, make_frame, make_header, make_note, make_result
 
 pytestmark = pytest.mark.timeout(60)

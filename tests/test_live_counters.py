@@ -9,10 +9,10 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS, host_id
 from stream.frame import Frame, FrameId, Prediction, StageTimes
-from stream.live import viewer as module
-from stream.live.config import Endpoints, EngineWanted, LiveConfig
-from stream.live.results import Result
-from stream.live.viewer import _Viewer
+from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.viewer import viewer as module
+from stream.live.viewer.viewer import _Viewer
+from stream.live.worker.results import Result
 from tests.test_live_freshness import header, result
 from tests.tiny_model import SPEC
 

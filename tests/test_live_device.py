@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stream.devices_command import devices
 from stream.errors import SourceError
-from stream.live.devices_command import devices
 from stream.sources.live import v4l2
 from stream.sources.live.device import Buffer, DeviceGrabber
 from stream.sources.live.open import LiveOptions, open_live
@@ -265,9 +265,7 @@ def test_a_driver_that_never_ends_its_list_is_cut_short(system: tuple[Path, Path
 
 
 def test_the_command_says_plainly_that_there_is_none(monkeypatch, tmp_path: Path, capsys):
-    monkeypatch.setattr(
-        "stream.live.devices_command.list_devices", lambda: v4l2.list_devices(tmp_path)
-    )
+    monkeypatch.setattr("stream.devices_command.list_devices", lambda: v4l2.list_devices(tmp_path))
     devices()
     assert "no capture device" in capsys.readouterr().out
     devices(json=True)
@@ -276,7 +274,7 @@ def test_the_command_says_plainly_that_there_is_none(monkeypatch, tmp_path: Path
 
 def test_the_command_shows_a_table_and_json(monkeypatch, system: tuple[Path, Path], capsys):
     found = v4l2.list_devices(*system, FakeDriver())
-    monkeypatch.setattr("stream.live.devices_command.list_devices", lambda: found)
+    monkeypatch.setattr("stream.devices_command.list_devices", lambda: found)
     devices()
     shown = capsys.readouterr().out
     assert "device:2" in shown and "1920x1080, 640x480: 59.94, 30" in shown

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from stream.clock import MS
-from stream.live.freshness import Newest, judge, stalled_after_ns
-from stream.live.messages import FrameHeader, PixelLayout, ResultHeader, RoleStatus, Status
+from stream.live.viewer.freshness import Newest, judge, stalled_after_ns
+from stream.live.wire.messages import FrameHeader, PixelLayout, ResultHeader, RoleStatus, Status
 
 NOW = 10_000 * MS
 LAYOUT = PixelLayout(shapes=((120, 160),), matrix="bt601", full_range=True)

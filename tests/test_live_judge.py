@@ -5,7 +5,7 @@ import pytest
 
 from engines.pixels import Pixels
 from stream.clock import MS
-from stream.live.judge import SAMPLES, CaptureJudge
+from stream.live.capture.judge import SAMPLES, CaptureJudge
 from stream.sources.live.base import Grabbed
 
 RNG = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import pytest
 
 from stream.clock import MS
-from stream.live.keeper import EXIT_REOPEN, Keeper
+from stream.live.supervisor.keeper import EXIT_REOPEN, Keeper
 
 S = 1000 * MS
 

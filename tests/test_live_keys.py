@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from stream.errors import UsageError
-from stream.live.keys import FILES, answer_zap, keys, load_keys, make_keys
+from stream.live.wire.keys import FILES, answer_zap, keys, load_keys, make_keys
 
 KEY = bytes(range(32))
 
@@ -15,7 +15,7 @@ def request(key=KEY, version=b"1.0", mechanism=b"CURVE"):
 
 
 def test_made_keys_can_be_loaded_and_belong_together(tmp_path):
-    from stream.live.wire import public_key
+    from stream.live.wire.sockets import public_key
 
     make_keys(tmp_path / "k")
     found = load_keys(tmp_path / "k")

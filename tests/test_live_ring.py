@@ -10,9 +10,9 @@ import pytest
 
 from engines.pixels import Pixels
 from stream.errors import StorageError
-from stream.live import ring as ring_module
-from stream.live.payload import layout_of
-from stream.live.ring import PAGE, FrameRing
+from stream.live.wire import ring as ring_module
+from stream.live.wire.payload import layout_of
+from stream.live.wire.ring import PAGE, FrameRing
 from tests.wire_messages import count_fds
 
 pytestmark = pytest.mark.timeout(60)
@@ -114,7 +114,7 @@ def test_a_forged_slot_or_layout_reads_nothing(ring, slot):
 def test_seq_and_epoch_outlive_a_killed_capture(ring):
     program = (
         "import os, signal, sys\n"
-        "from stream.live.ring import FrameRing\n"
+        "from stream.live.wire.ring import FrameRing\n"
         "ring = FrameRing.attach(int(sys.argv[1]), writing=True)\n"
         "ring.next_seq, ring.epoch = 1234, 7\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -163,7 +163,7 @@ def test_a_closed_ring_leaves_no_descriptor():
 def run_limited(body, limit):
     program = (
         "import resource\n"
-        "from stream.live.ring import FrameRing\n"
+        "from stream.live.wire.ring import FrameRing\n"
         "from stream.errors import StorageError\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         f"try:\n    {body}\nexcept StorageError as error:\n    print(error)\n"

@@ -9,11 +9,11 @@ import pytest
 
 from engines.pixels import Pixels
 from engines.preprocess import cam_to_image, place
-from stream.live.freshness import Banner
-from stream.live.pen import ALARM, BACK, FINDING, INK
-from stream.live.scene import Key, Strip, Verdict
-from stream.live.screen import Screen
-from stream.live.screen_picture import inner_box
+from stream.live.screen.pen import ALARM, BACK, FINDING, INK
+from stream.live.screen.picture import inner_box
+from stream.live.screen.scene import Key, Strip, Verdict
+from stream.live.screen.screen import Screen
+from stream.live.viewer.freshness import Banner
 from stream.report.overlay import draw_overlay
 from tests.scenes import LABELS, SPEC, make_scene, make_verdict, random_scene
 

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from stream import console
 from stream.clock import MS
-from stream.live.freshness import Banner
-from stream.live.terminal import TerminalDisplay, rows_of
+from stream.live.screen.terminal import TerminalDisplay, rows_of
+from stream.live.viewer.freshness import Banner
 from tests.scenes import make_scene, make_verdict
 
 pytestmark = pytest.mark.timeout(60)

@@ -6,9 +6,9 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.frame import Frame, FrameId, Prediction, StageTimes
-from stream.live.history import MAX_BYTES, History
-from stream.live.hostclock import HostClock
-from stream.live.results import Result
+from stream.live.viewer.history import MAX_BYTES, History
+from stream.live.viewer.hostclock import HostClock
+from stream.live.worker.results import Result
 from tests.test_live_freshness import result
 
 S = 1000 * MS

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from stream.errors import UsageError
-from stream.live.keys_map import KEYS, NAME_OF_CODE
-from stream.live.screen import Screen
-from stream.live.window import Window, check_display
+from stream.live.screen.keys_map import KEYS, NAME_OF_CODE
+from stream.live.screen.screen import Screen
+from stream.live.screen.window import Window, check_display
 from tests.scenes import make_scene
 from tests.xvfb import xvfb
 
@@ -217,7 +217,7 @@ def test_without_a_display_the_remedy_is_named(monkeypatch, name):
 
 def test_qt_says_nothing_where_all_is_well(display):
     program = (
-        "import numpy as np; from stream.live.window import Window\n"
+        "import numpy as np; from stream.live.screen.window import Window\n"
         "with Window('quiet') as window:\n"
         "    window.show(np.zeros((720, 1280, 3), np.uint8)); window.poll_keys()"
     )

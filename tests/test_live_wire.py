@@ -13,13 +13,13 @@ import pytest
 
 from stream.clock import MS
 from stream.errors import UsageError, WireError
-from stream.live.admission import EPOCHS_AHEAD, FRAMES_AHEAD, Admission
-from stream.live.channels import Poller, Publisher, Puller, Pusher, Subscriber
-from stream.live.codec import FRAMES, MAX_PAYLOAD, REPORTS, SHARED_FRAMES, STATUS, encode
-from stream.live.endpoints import IPC_PATH_BYTES, Link, check_endpoint
-from stream.live.keys import Keys
-from stream.live.payload import read_pixels
-from stream.live.wire import public_key
+from stream.live.wire.admission import EPOCHS_AHEAD, FRAMES_AHEAD, Admission
+from stream.live.wire.channels import Poller, Publisher, Puller, Pusher, Subscriber
+from stream.live.wire.codec import FRAMES, MAX_PAYLOAD, REPORTS, SHARED_FRAMES, STATUS, encode
+from stream.live.wire.endpoints import IPC_PATH_BYTES, Link, check_endpoint
+from stream.live.wire.keys import Keys
+from stream.live.wire.payload import read_pixels
+from stream.live.wire.sockets import public_key
 from tests.wire_messages import (
     count_fds,
     is_cut_off,
@@ -33,7 +33,7 @@ from tests.wire_messages import (
 )
 
 pytestmark = pytest.mark.timeout(60)
-LOGGER = "stream.live.refusals"
+LOGGER = "stream.live.wire.refusals"
 
 
 @pytest.fixture
@@ -445,8 +445,8 @@ def test_f35_restarted_servers_leave_no_descriptor(two_sides):
 def test_f35_running_out_of_descriptors_is_a_clear_error(folder):
     program = (
         "import resource, sys, time\n"
-        "from stream.live.channels import Pusher\n"
-        "from stream.live.endpoints import Link\n"
+        "from stream.live.wire.channels import Pusher\n"
+        "from stream.live.wire.endpoints import Link\n"
         "from stream.errors import WireError\n"
         "link, held = Link(sys.argv[1]), []\n"
         "held.append(Pusher(link))\n"

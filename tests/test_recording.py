@@ -12,8 +12,8 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.errors import SourceError, StorageError
-from stream.live.payload import layout_of
-from stream.live.recording import VideoWriter, read_recording
+from stream.live.recorder.recording import VideoWriter, read_recording
+from stream.live.wire.payload import layout_of
 
 pytestmark = pytest.mark.timeout(120)
 SUBSAMPLED = {
@@ -123,8 +123,8 @@ def test_a_file_cut_before_its_first_picture_is_refused(tmp_path):
 
 KILLED = """
 import os, pathlib, signal, sys
-from stream.live.payload import layout_of
-from stream.live.recording import VideoWriter
+from stream.live.wire.payload import layout_of
+from stream.live.recorder.recording import VideoWriter
 from tests.test_recording import picture
 writer = VideoWriter(pathlib.Path(sys.argv[1]), layout_of(picture("420")))
 for number in range(50):

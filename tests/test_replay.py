@@ -12,8 +12,8 @@ import pytest
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError
 from stream.replay import make_folder, record_clip, replay_clip
-from stream.session.content import read_content
 from stream.session.compare import first_difference
+from stream.session.content import read_content
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
 from stream.verify import verify_session

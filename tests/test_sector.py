@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engines.pixels import Pixels
-from stream.live.outline import MAX_CORNERS, Masker, Sector, apply_sector
-from stream.live.sector import find_sector
+from stream.live.capture.outline import MAX_CORNERS, Masker, Sector, apply_sector
+from stream.live.capture.sector import find_sector
 from stream.sources.open import open_source
 from stream.sources.phantom.spec import FINDINGS
 from tests.scanner_screens import colour_bars, phantom, screens, text_screen

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.pixels import Pixels
-from stream.live.messages import FrameHeader, Note, PixelLayout, ResultHeader
-from stream.live.payload import Arrays, layout_of, shape_of
+from stream.live.wire.messages import FrameHeader, Note, PixelLayout, ResultHeader
+from stream.live.wire.payload import Arrays, layout_of, shape_of
 
 LAYOUT = PixelLayout(shapes=((8, 12),), matrix="bt601", full_range=True)
 OF_FRAME = {"session": "s", "epoch": 0, "host": "h", "captured_ns": 5, "pts_ns": None}

@@ -20,7 +20,17 @@ def xvfb(size_wh: tuple[int, int] = (1600, 900)) -> Iterator[str]:
         pytest.skip("not installed: Xvfb")
     read, write = os.pipe()
     size = f"{size_wh[0]}x{size_wh[1]}x24"
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(write),
+        "-screen",
+        "0",
+        size,
+        "-nolisten",
+        "tcp",
+        "-noreset",
+    ]
     server = subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL)
     os.close(write)
     try:

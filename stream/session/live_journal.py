@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS recorded (
 
 
 class EpochRow(NamedTuple):
-    """One epoch; lists as JSON, see `stream.live.messages.EpochNote`."""
+    """One epoch; lists as JSON, see `stream.live.wire.messages.EpochNote`."""
 
     epoch: int
     first_seq: int

@@ -12,7 +12,7 @@ import pytest
 
 from engines.open import DEMO_MODEL
 from stream.clock import MS, now_ns
-from stream.live.freshness import stalled_after_ns
+from stream.live.viewer.freshness import stalled_after_ns
 from tests import live_senders as senders
 from tests.live_cameras import HOUR_NS
 from tests.live_session import LiveSession

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.live.screen import Screen
+from stream.live.screen.screen import Screen
 from stream.replay_command import DEMO_CLIP
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest

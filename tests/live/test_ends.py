@@ -14,10 +14,10 @@ import pytest
 
 from stream.clock import now_ns
 from stream.errors import StorageError, WireError
-from stream.live.channels import Publisher
-from stream.live.endpoints import Link
-from stream.live.quiet import Quiet
-from stream.live.session import locked, rendezvous
+from stream.live.supervisor.quiet import Quiet
+from stream.live.supervisor.session import locked, rendezvous
+from stream.live.wire.channels import Publisher
+from stream.live.wire.endpoints import Link
 from stream.live_ending import close_session
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest

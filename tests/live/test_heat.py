@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from stream.clock import MS
-from stream.live.heat import CALM_NS, COOL_C, HOT_C, Heat, Throttle, read_heat
+from stream.live.worker.heat import CALM_NS, COOL_C, HOT_C, Heat, Throttle, read_heat
 from tests.live_session import LiveSession, titles
 from tests.tiny_model import save_tiny
 

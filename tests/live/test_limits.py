@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream.clock import MS, now_ns
-from stream.live.grabbing import CAPACITY, Grabbing
+from stream.live.capture.grabbing import CAPACITY, Grabbing
 from stream.sources.live import backoff
 from stream.sources.live.open import LiveOptions, open_live
 from tests import live_senders as senders

@@ -15,14 +15,14 @@ from engines.pixels import Pixels
 from stream.analysis.analyser import Analyser
 from stream.clock import MS, now_ns
 from stream.frame import Frame, FrameId
-from stream.live.links import take_all
-from stream.live.masking import FIRST_LOOK, LOOK_SOON_NS, NEXT_LOOK, Masking
-from stream.live.messages import RoleStatus, Status
-from stream.live.outline import Sector, apply_sector
-from stream.live.recording import read_recording
-from stream.live.role import Post
-from stream.live.viewer import SNAPSHOTS, _Viewer
-from stream.live.viewing import Viewing
+from stream.live.capture.masking import FIRST_LOOK, LOOK_SOON_NS, NEXT_LOOK, Masking
+from stream.live.capture.outline import Sector, apply_sector
+from stream.live.recorder.recording import read_recording
+from stream.live.supervisor.role import Post
+from stream.live.viewer.viewer import SNAPSHOTS, _Viewer
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.links import take_all
+from stream.live.wire.messages import RoleStatus, Status
 from stream.session.content import decode_png
 from stream.sources.live.base import Grabbed
 from tests.live_cameras import AIR, LARGE, SMALL, in_air, scanner, screen_at

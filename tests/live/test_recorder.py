@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from stream.clock import MS, host_id, now_ns
-from stream.live.channels import Poller
-from stream.live.frames import FrameTaker
-from stream.live.links import every_result, hear_news, push_records
-from stream.live.messages import Pin, Ranking, ResultHeader, Status
-from stream.live.payload import layout_of
-from stream.live.ranking import decode_ranking
-from stream.live.role import Post
-from stream.live.viewer import _Viewer
-from stream.live.viewing import Viewing
+from stream.live.recorder.ranking import decode_ranking
+from stream.live.supervisor.role import Post
+from stream.live.viewer.viewer import _Viewer
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.channels import Poller
+from stream.live.wire.frames import FrameTaker
+from stream.live.wire.links import every_result, hear_news, push_records
+from stream.live.wire.messages import Pin, Ranking, ResultHeader, Status
+from stream.live.wire.payload import layout_of
 from stream.session.account import AWAY, LOST_ANSWERS
 from tests.live_session import LiveSession, titles
 from tests.tiny_model import save_tiny
@@ -272,7 +272,7 @@ def test_f20_a_leaping_wall_clock_changes_no_age_no_banner_and_no_row(leaping_wa
 
 def test_f20_only_labels_are_made_of_wall_time():
     """Whatever reads the wall clock is one of these; each of them makes text for people."""
-    labels = {"stream/session/manifest.py": 1, "stream/live/viewing.py": 1}
+    labels = {"stream/session/manifest.py": 1, "stream/live/viewer/viewing.py": 1}
     wall = {"time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.strftime"}
     wall |= {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
     found = {}

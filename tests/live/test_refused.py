@@ -39,7 +39,7 @@ def test_m07_a_model_whose_labels_differ_from_its_outputs_ends_live_at_its_start
 def test_m08_a_file_that_is_replaced_changes_neither_the_worker_nor_the_next_one(tmp_path):
     model = save_tiny(tmp_path)
     genuine = model.read_bytes()
-    real = {"source": "phantom:kidney", "engine": "auto", "module": "stream.live.child"}
+    real = {"source": "phantom:kidney", "engine": "auto", "module": "stream.live.supervisor.child"}
     with LiveSession(tmp_path / "session", model, loop=True, **real) as session:
         session.until_current()
         check_engine_named(session)

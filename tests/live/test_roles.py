@@ -11,14 +11,14 @@ import pytest
 
 from engines.open import DEMO_MODEL
 from stream.clock import MS, host_id, now_ns
-from stream.live.channels import Poller
-from stream.live.config import Endpoints, EngineWanted, LiveConfig
-from stream.live.frames import FrameTaker
-from stream.live.keys import make_keys
-from stream.live.links import every_result, take_all
-from stream.live.messages import FrameHeader, ModelNote, ResultHeader
-from stream.live.results import decode_result
-from stream.live.viewing import Viewing
+from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.channels import Poller
+from stream.live.wire.frames import FrameTaker
+from stream.live.wire.keys import make_keys
+from stream.live.wire.links import every_result, take_all
+from stream.live.wire.messages import FrameHeader, ModelNote, ResultHeader
+from stream.live.worker.results import decode_result
 from stream.replay_command import DEMO_CLIP
 
 pytestmark = pytest.mark.timeout(120)

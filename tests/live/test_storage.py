@@ -3,7 +3,7 @@ that is not."""
 
 import pytest
 
-from stream.live.recorder import STOP_SHARE, WARN_SHARE
+from stream.live.recorder.recorder import STOP_SHARE, WARN_SHARE
 from stream.session.content import read_content
 from tests.live_session import LiveSession, titles
 from tests.tiny_model import save_tiny

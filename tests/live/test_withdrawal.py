@@ -6,13 +6,13 @@ import pytest
 from engines.pixels import Pixels
 from stream.clock import MS
 from stream.frame import FrameId
-from stream.live.config import Endpoints, EngineWanted, LiveConfig
-from stream.live.frames import frame_of
-from stream.live.messages import KeyNote, Note, Order
-from stream.live.payload import Arrays
-from stream.live.record import LiveRecord
-from stream.live.results import Result
-from stream.live.viewing import Viewing
+from stream.live.recorder.record import LiveRecord
+from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.viewer.viewing import Viewing
+from stream.live.wire.frames import frame_of
+from stream.live.wire.messages import KeyNote, Note, Order
+from stream.live.wire.payload import Arrays
+from stream.live.worker.results import Result
 from stream.session.journal import open_reading
 from stream.session.ledger import balances
 from tests.frames import make_prediction

@@ -1,0 +1,1 @@
+"""Capture: from the source to what may leave, and on its way."""

@@ -1,0 +1,1 @@
+"""The recorder: journal, key frames, video, manifest, and the second analysis."""

@@ -1,0 +1,1 @@
+"""The supervisor: processes, heartbeats, replacement, and what each process is told."""

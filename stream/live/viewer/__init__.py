@@ -1,0 +1,1 @@
+"""The viewer: what it knows, what may be drawn now, when it draws."""

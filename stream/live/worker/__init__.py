@@ -1,0 +1,1 @@
+"""The worker: newest frame in, one engine run, result out."""
