@@ -71,8 +71,8 @@ class Window(Closing):
 
         Returns
         -------
-        names of `stream.live.screen.keys_map.KEYS` that were pressed, oldest first; "q" when the window
-        was closed
+        names of `stream.live.screen.keys_map.KEYS` that were pressed, oldest first; "q" when the
+        window was closed
         """
         names = list[str]()
         for _ in range(_MOST_KEYS):
