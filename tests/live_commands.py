@@ -29,6 +29,7 @@ from stream.live.worker.results import decode_result
 from stream.session.journal import open_reading
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
+from tests.interrupts import heed_interrupts
 from tests.live_session import alive
 
 SOURCE = "phantom:kidney?seconds=3600"
@@ -60,6 +61,7 @@ class LiveCommand:
                 stderr=printed,
                 env={**os.environ, "TMPDIR": str(self.sockets)},
                 start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
 
     def __enter__(self):

@@ -15,6 +15,7 @@ from stream.cli import main
 from stream.session.ledger import balances
 from stream.session.manifest import read_manifest
 from tests.clips import write_clip
+from tests.interrupts import heed_interrupts
 from tests.tiny_model import build_tiny, save_tiny
 
 
@@ -194,13 +195,8 @@ def test_settings_file_and_flag_reach_the_manifest(here, capsys):
 def start(here, *arguments):
     command = [sys.executable, "-m", "stream.cli", *arguments]
     return subprocess.Popen(
-        command, cwd=here, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+        command, cwd=here, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
     )
-
-
-def _heed_interrupts():
-    """Undo what a shell does to programs in the background, such as this test run."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 60])

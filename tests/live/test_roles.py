@@ -20,6 +20,7 @@ from stream.live.wire.links import every_result, take_all
 from stream.live.wire.messages import FrameHeader, ModelNote, ResultHeader
 from stream.live.worker.results import decode_result
 from stream.replay_command import DEMO_CLIP
+from tests.interrupts import heed_interrupts
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -34,7 +35,9 @@ def free_port():
 def program(*arguments):
     """Run a `stream` command; it ends by Ctrl-C with the status that a shell expects."""
     command = [sys.executable, "-m", "stream.cli", *map(str, arguments)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     try:
         yield process
         process.send_signal(signal.SIGINT)
