@@ -34,6 +34,7 @@ bench: .venv/dev
 	$(BIN)/stream bench
 	$(BIN)/stream bench train
 	$(BIN)/stream bench engines --quick
+	$(BIN)/stream bench live --quick
 
 # What the tests of the TensorRT path stand on: real bindings, real PyCUDA, a fake CUDA driver.
 gpu-proof: .venv/dev
