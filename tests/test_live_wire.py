@@ -13,7 +13,12 @@ import pytest
 
 from stream.clock import MS
 from stream.errors import UsageError, WireError
-from stream.live.wire.admission import EPOCHS_AHEAD, FRAMES_AHEAD, Admission
+from stream.live.wire.admission import (
+    EPOCHS_AHEAD,
+    FRAMES_AHEAD,
+    SILENCE_NS,
+    Admission,
+)
 from stream.live.wire.channels import Poller, Publisher, Puller, Pusher, Subscriber
 from stream.live.wire.codec import FRAMES, MAX_PAYLOAD, REPORTS, SHARED_FRAMES, STATUS, encode
 from stream.live.wire.endpoints import IPC_PATH_BYTES, Link, check_endpoint
@@ -279,14 +284,25 @@ def test_z07_a_gap_of_lost_frames_is_no_leap_but_more_than_time_allows_is():
     assert rule.refusal(make_header(FRAMES_AHEAD + 11, epoch=EPOCHS_AHEAD + 1), 99 * MS) == "leap"
 
 
-def test_a_viewer_elsewhere_follows_the_first_session_and_then_no_other(address):
+def test_a_viewer_elsewhere_follows_another_session_once_the_first_is_silent():
+    rule = Admission(None)
+    assert rule.refusal(make_header(900, session="one"), 0) == ""
+    assert rule.refusal(make_header(5, session="two"), SILENCE_NS - 1) == "foreign"
+    assert rule.refusal(make_header(6, session="two"), SILENCE_NS) == ""
+    assert rule.refusal(make_header(901, session="one"), SILENCE_NS + 1) == "foreign"
+
+
+def test_f26_a_session_that_was_given_is_followed_for_ever():
+    rule = Admission("one")
+    assert rule.refusal(make_header(5, session="two"), 100 * SILENCE_NS) == "foreign"
+
+
+def test_a_viewer_elsewhere_follows_the_first_session_that_speaks(address):
     with Publisher(Link(address)) as out, Subscriber(Link(address), SHARED_FRAMES) as into:
         seq = send_until_received(out, into, session="one").message.seq
         assert into.session == "one"
         out.publish(make_header(seq + 400, session="two"))
         assert wait_until(lambda: into.receive(50) is None and into.refused["foreign"])
-        into.follow(None)
-        assert send_until_received(out, into, session="two").message.seq < seq + 400
 
 
 @pytest.mark.parametrize("kind", [Publisher, Pusher])

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
@@ -48,37 +48,55 @@ def program(*arguments):
         process.communicate()
 
 
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory):
-    """Start capture and inference; yield what a viewer on another machine knows."""
-    keys = tmp_path_factory.mktemp("keys") / "keys"
+@pytest.fixture
+def remote(tmp_path):
+    """Return the configuration of a viewer on another machine."""
+    keys = tmp_path / "keys"
     make_keys(keys)
     frames, results = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
-    config = LiveConfig(
+    return LiveConfig(
         session="",
         started_ns=0,
         wanted=EngineWanted(model=""),
         endpoints=Endpoints(frames=frames, results=results),
         keys=str(keys),
     )
-    with ExitStack() as stack:
-        common = ("--keys", keys, "--listen")
-        stack.enter_context(program("capture", DEMO_CLIP, "--loop", *common, frames))
-        stack.enter_context(program("infer", frames, "--model", DEMO_MODEL, *common, results))
-        yield config
 
 
-def test_viewer_on_another_machine_shows_current_results(remote):
+def capture(config):
+    listen = ("--keys", config.keys, "--listen", config.endpoints.frames)
+    return program("capture", DEMO_CLIP, "--loop", *listen)
+
+
+def test_viewer_elsewhere_shows_results_of_one_capture_and_of_the_next(remote):
     viewing = Viewing(host_id(), 500 * MS)
-    end_ns = now_ns() + 40_000 * MS
-    with FrameTaker(remote) as frames, every_result(remote) as results:
-        poller = Poller(frames.socket, results)
-        while not viewing.view(now_ns()).current or viewing.scene(now_ns()).verdict is None:
-            assert now_ns() < end_ns, viewing.view(now_ns())
-            for received in take_all(poller, 20):
-                see(viewing, frames, received)
+    ends = remote.endpoints
+    listen = ("--keys", remote.keys, "--listen", ends.results)
+    with (
+        program("infer", ends.frames, "--model", DEMO_MODEL, *listen),
+        FrameTaker(remote) as frames,
+        every_result(remote) as results,
+    ):
+        with capture(remote):
+            first = watch_until_current(viewing, frames, results)
+        with capture(remote):
+            second = watch_until_current(viewing, frames, results, before=first)
     scene = viewing.scene(now_ns())
-    assert scene.spec.name == "phantom-kidney" and scene.source == DEMO_CLIP.name
+    assert second != first and scene.source == DEMO_CLIP.name
+    assert scene.spec.name == "phantom-kidney"
+
+
+def watch_until_current(viewing, frames, results, before=None):
+    """Watch until a result of another session than the one before may be drawn; return which."""
+    end_ns, poller = now_ns() + 40_000 * MS, Poller(frames.socket, results)
+    while True:
+        for received in take_all(poller, 20):
+            see(viewing, frames, received)
+        frame = viewing.shown_frame
+        known = frame is not None and frame.id.session != before
+        if known and viewing.scene(now_ns()).verdict is not None:
+            return frame.id.session
+        assert now_ns() < end_ns, viewing.view(now_ns())
 
 
 def see(viewing, frames, received):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.clock import MS, now_ns
 from stream.closing import Closing
 from stream.errors import UsageError
 from stream.live.screen.keys_map import NAME_OF_CODE
@@ -22,6 +23,10 @@ MOST_ROWS = 1080
 _FLAGS = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO
 """Every picture is drawn at the size of the window. With WINDOW_KEEPRATIO OpenCV tells the size
 of the last picture instead, and the window could never take another shape."""
+WHEEL_NS = 250 * MS
+"""The wheel has come to rest: a turn while a window opens would go by unseen, and zoom it."""
+SETTLED_NS = 1000 * MS
+"""A window that was opened just now may not have its size yet."""
 _TRIAL_LIMIT_S = 20.0
 _MOST_KEYS = 16
 _REMEDY = "use --no-window for a table in the terminal, or start inside a graphical session"
@@ -51,7 +56,7 @@ class Window(Closing):
     ) -> None:
         check_display()
         self._title, self._size_wh, self._full_screen = title, size_wh, full_screen
-        self._zoomed = self._is_open = False
+        self._zoomed_ns, self._is_open = 0, False
         self._open()
 
     @property
@@ -84,7 +89,7 @@ class Window(Closing):
         if self._is_open and not self._is_visible():
             self._is_open = False
             names.append("q")
-        if self._zoomed and self._is_open:
+        if self._zoomed_ns and self._is_open and now_ns() - self._zoomed_ns > WHEEL_NS:
             self._undo_zoom()
         return tuple(names)
 
@@ -104,7 +109,7 @@ class Window(Closing):
         cv2.namedWindow(self._title, _FLAGS)
         cv2.resizeWindow(self._title, *self._size_wh)
         cv2.setMouseCallback(self._title, self._note_mouse)
-        self._is_open = True
+        self._is_open, self._opened_ns = True, now_ns()
         if self._full_screen:
             self._apply_full_screen()
 
@@ -126,13 +131,14 @@ class Window(Closing):
             return False  # with its last window Qt's end of OpenCV goes too
 
     def _note_mouse(self, event: int, *_: object) -> None:
-        self._zoomed |= event in (cv2.EVENT_MOUSEWHEEL, cv2.EVENT_MOUSEHWHEEL)
+        if event in (cv2.EVENT_MOUSEWHEEL, cv2.EVENT_MOUSEHWHEEL):
+            self._zoomed_ns = now_ns()
 
     def _undo_zoom(self) -> None:
         """Open the window anew: Qt zooms at the wheel, and a banner could be out of sight."""
-        if not self._full_screen:
+        if not self._full_screen and now_ns() - self._opened_ns > SETTLED_NS:
             self._size_wh = self.size_wh
-        self._zoomed = False
+        self._zoomed_ns = 0
         cv2.destroyWindow(self._title)
         self._open()
 

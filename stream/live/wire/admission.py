@@ -15,6 +15,8 @@ FRAME_NS, EPOCH_NS = MS, 100 * MS
 """The fastest sources give 1000 frames a second (V18); epochs begin ten times a second at most."""
 FRAMES_AHEAD, EPOCHS_AHEAD = 4096, 64
 """How far frames and epochs may run ahead of that: messages that queued before the first."""
+SILENCE_NS = 2000 * MS
+"""A session that says nothing for so long may be followed by another."""
 
 
 @dataclass(slots=True)
@@ -29,16 +31,18 @@ class Admission:
 
     Parameters
     ----------
-    session : the session to follow; None follows that of the first message
+    session : the session to follow; None follows the first that speaks, and another one once that
+        has been silent for `SILENCE_NS`, as after a restart on the other machine
 
     Attributes
     ----------
-    session : may be set to None, to follow the next session that speaks
+    session : that is followed now
     """
 
     def __init__(self, session: str | None) -> None:
         self.session = session
-        self._of = session
+        self._free = session is None
+        self._heard_ns = 0
         self._seen: dict[type[Message], _Seen] = {}
 
     def refusal(self, message: Message, now_ns: int) -> str:
@@ -49,13 +53,12 @@ class Admission:
         message : that passed `stream.live.wire.codec.decode`
         now_ns : clock of this machine
         """
-        if self.session is None:
-            self.session = message.session
         if message.session != self.session:
-            return "foreign"
-        if self._of != self.session:
-            self._of = self.session
+            if not self._free or (self.session and now_ns - self._heard_ns < SILENCE_NS):
+                return "foreign"
+            self.session = message.session
             self._seen.clear()
+        self._heard_ns = now_ns
         if isinstance(message, FrameHeader | ResultHeader):
             return self._place(type(message), (message.epoch, message.seq), now_ns)
         if isinstance(message, Status):

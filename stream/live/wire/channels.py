@@ -74,10 +74,6 @@ class _Receiver(_Channel):
         """The session that is followed; None until the first message where none was given."""
         return self._intake.admission.session
 
-    def follow(self, session: str | None) -> None:
-        """Follow another session from now on, or None for that of the next message."""
-        self._intake.admission.session = session
-
     def receive(self, timeout_ms: int) -> Received | None:
         """Return the next good message, or None when none came in time.
 

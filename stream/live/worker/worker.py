@@ -120,7 +120,8 @@ class _Worker:
 
     def answer(self, header: FrameHeader, frame: Frame) -> None:
         """Analyse a frame and publish the result."""
-        self._session = header.session
+        if header.session != self._session:
+            self._meet(header.session)
         if self._last_seq is None:
             self._good_seq = header.seq - 1
         else:
@@ -136,6 +137,11 @@ class _Worker:
         if error is not None:  # F06: the frame is accounted for, then all ends
             raise error
         self._judge(prediction)
+
+    def _meet(self, session: str) -> None:
+        """Begin afresh: where roles run apart, capture may be started again, as another session."""
+        self._session, self._last_seq = session, None
+        self._tracker = Tracker(self._chosen.engine.model.spec, self._config.analysis)
 
     def report(self, refused: int) -> None:
         """Beat, name the model to who came late, and ask for the known answers when due."""

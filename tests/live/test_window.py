@@ -139,8 +139,9 @@ def test_the_wheel_cannot_zoom_a_banner_out_of_sight(display, tmp_path):
         xdotool("mousemove", "600", "400", "click", "4", "click", "4", "click", "4")
 
         def is_whole():
-            window.show(image_bgr)
-            window.poll_keys()
+            for _ in range(30):  # about a second of the viewer's: a window works while it is polled
+                window.show(image_bgr)
+                window.poll_keys()
             return is_on_display(tmp_path / "after.png", image_bgr)
 
         wait_for(window, is_whole)
