@@ -18,7 +18,7 @@ from stream.clock import now_ns
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
 from stream.errors import UsageError
-from stream.live.supervisor.config import EngineWanted, LiveConfig
+from stream.live.supervisor.config import LiveConfig, wanted_of
 from stream.live.supervisor.session import locked, new_session_name, rendezvous, shared_ring
 from stream.live.supervisor.supervisor import Ending, Supervisor
 from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
@@ -131,7 +131,7 @@ def live(
             loop=flags.loop,
             mask=flags.mask,
             device=device,
-            wanted=_wanted(model, engine),
+            wanted=wanted_of(model, engine, _digest(model)),
             analysis=settings,
             freshness_ms=flags.freshness_ms,
             record=flags.record,
@@ -167,18 +167,6 @@ def _whole(source: str) -> str:
     """Return the source as the children find it, who start in another folder."""
     recording = kind_of(source) == "paced" and not source.startswith("phantom:")
     return str(Path(source).absolute()) if recording else source
-
-
-def _wanted(model: Path, engine: EngineFlags) -> EngineWanted:
-    return EngineWanted(
-        model=str(model.absolute()),
-        digest=_digest(model),
-        engine=engine.engine,
-        precision=engine.precision,
-        force=engine.force,
-        require_gpu=engine.require_gpu,
-        cache=str(engine.cache.absolute()) if engine.cache else None,
-    )
 
 
 def _digest(model: Path) -> str:

@@ -13,7 +13,7 @@ from stream import console
 from stream.clock import now_ns
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags
-from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig
+from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig, wanted_of
 from stream.live.supervisor.role import Post, Stop
 from stream.live.supervisor.session import new_session_name
 from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS
@@ -82,18 +82,10 @@ def infer(
     config
         TOML file of settings.
     """
-    wanted = EngineWanted(
-        model=str(model.absolute()),
-        engine=engine.engine,
-        precision=engine.precision,
-        force=engine.force,
-        require_gpu=engine.require_gpu,
-        cache=str(engine.cache) if engine.cache else None,
-    )
     whole = LiveConfig(
         session="",
         started_ns=now_ns(),
-        wanted=wanted,
+        wanted=wanted_of(model, engine),
         analysis=load_config(config, {}),
         endpoints=Endpoints(frames=frames, results=listen),
         keys=str(keys),

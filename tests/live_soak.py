@@ -22,8 +22,7 @@ import psutil
 
 from engines.open import DEMO_MODEL
 from stream.clock import MS, host_id, now_ns
-from stream.live.wire.messages import Pin
-from stream.live.wire.payload import layout_of
+from stream.live.wire.payload import pin_of
 from stream.replay_command import DEMO_CLIP
 from tests.live_session import LiveSession, alive
 from tests.wire_messages import raw_pusher, shake_hands, zmtp
@@ -181,16 +180,7 @@ class Soak:
         frame = self.session.viewing.history.to_pin()
         if frame is not None:
             self.pins += 1
-            message = Pin(
-                session=frame.id.session,
-                epoch=frame.id.epoch,
-                seq=frame.id.seq,
-                host=host_id(),
-                captured_ns=frame.captured_ns,
-                pts_ns=None,
-                pixels=layout_of(frame.pixels),
-            )
-            self.session.posts.push(message, frame.pixels.planes)
+            self.session.posts.push(pin_of(frame, host_id()), frame.pixels.planes)
         self.wait_for("pin", self.well)
 
     def judge_growth(self):

@@ -21,9 +21,7 @@ from stream.sources.video_fields import deinterlaced
 from stream.sources.video_pixels import (
     describe_loss,
     display_size,
-    read_pixels,
-    read_turn,
-    set_upright,
+    read_upright,
 )
 
 if TYPE_CHECKING:
@@ -153,12 +151,7 @@ class VideoReader:
         layout = (frame.width, frame.height, frame.format.name)
         if layout != self._layout:
             self._layout, self._size_wh = layout, self._check_layout(frame)
-        try:
-            turn = read_turn(frame, self._name)
-            pixels = set_upright(read_pixels(frame), turn, self._size_wh)
-        except (FFmpegError, ValueError) as error:
-            text = f"pixel format {frame.format.name} cannot be converted"
-            raise SourceError(self._name, text, fault="V15") from error
+        pixels = read_upright(frame, self._size_wh, self._name)
         self._audit.add(pts_ns, self._place(frame.duration, frame.time_base) or 0, damage)
         return Picture(pixels, pts_ns, damage)
 

@@ -90,6 +90,26 @@ def read_pixels(frame: av.VideoFrame) -> Pixels:
     return Pixels((_packed(rgb, 3),))
 
 
+def read_upright(frame: av.VideoFrame, size_wh: tuple[int, int], name: str) -> Pixels:
+    """Convert one decoded frame and apply pixel aspect and rotation.
+
+    Parameters
+    ----------
+    size_wh : from `display_size`
+    name : of the source, for the error
+
+    Raises
+    ------
+    SourceError
+        V15 if its pixel format cannot be converted, V16 if its rotation is unusual.
+    """
+    try:
+        return set_upright(read_pixels(frame), read_turn(frame, name), size_wh)
+    except (av.FFmpegError, ValueError) as error:
+        text = f"pixel format {frame.format.name} cannot be converted"
+        raise SourceError(name, text, fault="V15") from error
+
+
 def set_upright(pixels: Pixels, turn: Turn, size_wh: tuple[int, int]) -> Pixels:
     """Apply pixel aspect and rotation.
 

@@ -6,7 +6,8 @@ The address of a source may hold a password, and anybody may read the arguments 
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +15,9 @@ from msgspec import Meta
 from engines.options import Precision
 from stream.config import AnalysisConfig
 from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS, MAX_FRESHNESS_MS
+
+if TYPE_CHECKING:
+    from stream.engine_flags import EngineFlags
 
 MAX_CONFIG_BYTES = 1 << 20
 
@@ -97,6 +101,19 @@ class LiveConfig(msgspec.Struct, frozen=True, kw_only=True):
     ring: int | None = None
     keys: str = ""
     instance: int = 0
+
+
+def wanted_of(model: Path, flags: EngineFlags, digest: str = "") -> EngineWanted:
+    """Return what the command line asks for, its paths as seen from any folder."""
+    return EngineWanted(
+        model=str(model.absolute()),
+        digest=digest,
+        engine=flags.engine,
+        precision=flags.precision,
+        force=flags.force,
+        require_gpu=flags.require_gpu,
+        cache=str(flags.cache.absolute()) if flags.cache else None,
+    )
 
 
 def pass_config(config: LiveConfig) -> int:

@@ -26,12 +26,11 @@ from stream.live.wire.messages import (
     FrameHeader,
     ModelNote,
     Order,
-    Pin,
     Ranking,
     ResultHeader,
     Status,
 )
-from stream.live.wire.payload import layout_of
+from stream.live.wire.payload import pin_of
 from stream.live.worker.results import decode_result
 from stream.report.files import make_folder, write_whole
 from stream.session.record import encode_png
@@ -213,16 +212,7 @@ class _Viewer:
         frame = self._viewing.history.to_pin()
         if frame is None:
             return
-        message = Pin(
-            session=frame.id.session,
-            epoch=frame.id.epoch,
-            seq=frame.id.seq,
-            host=host_id(),
-            captured_ns=frame.captured_ns,
-            pts_ns=None,
-            pixels=layout_of(frame.pixels),
-        )
-        self._post.send(message, frame.pixels.planes)
+        self._post.send(pin_of(frame, host_id()), frame.pixels.planes)
 
     def _snapshot(self) -> None:
         """Write the screen as it is, and the picture without anything over it."""

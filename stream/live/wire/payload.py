@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.pixels import Pixels
+from stream.frame import Frame
 from stream.live.wire.checks import FLOAT_BYTES, array_shapes, split_arrays
 from stream.live.wire.codec import Received
 from stream.live.wire.messages import (
@@ -47,6 +48,24 @@ def layout_of(pixels: Pixels) -> PixelLayout:
     """Return how the planes of a picture lie in a message or in shared memory."""
     shapes = tuple(plane.shape for plane in pixels.planes)
     return PixelLayout(shapes=shapes, matrix=pixels.matrix, full_range=pixels.full_range)
+
+
+def pin_of(frame: Frame, host: str) -> Pin:
+    """Return the header that asks to keep a frame; its planes follow.
+
+    Parameters
+    ----------
+    host : `stream.clock.host_id` of this machine
+    """
+    return Pin(
+        session=frame.id.session,
+        epoch=frame.id.epoch,
+        seq=frame.id.seq,
+        host=host,
+        captured_ns=frame.captured_ns,
+        pts_ns=None,
+        pixels=layout_of(frame.pixels),
+    )
 
 
 def shape_of(array: Floats | None) -> ArrayShape | None:

@@ -20,7 +20,7 @@ from stream.sources.live.options import LiveOptions
 from stream.sources.video_audit import DamageTrail
 from stream.sources.video_checks import check_size
 from stream.sources.video_fields import deinterlaced
-from stream.sources.video_pixels import display_size, read_pixels, read_turn, set_upright
+from stream.sources.video_pixels import display_size, read_upright
 from stream.sources.video_stream import count_complaints
 
 _FAULT = "F14"
@@ -141,12 +141,7 @@ class NetworkGrabber(Closing):
         layout = (frame.width, frame.height, frame.format.name)
         if layout != self._layout:
             self._layout, self._size_wh = layout, self._check_layout(frame)
-        try:
-            turn = read_turn(frame, self._name)
-            pixels = set_upright(read_pixels(frame), turn, self._size_wh)
-        except (FFmpegError, ValueError) as error:
-            text = f"pixel format {frame.format.name} cannot be converted"
-            raise SourceError(self._name, text, fault="V15") from error
+        pixels = read_upright(frame, self._size_wh, self._name)
         return Grabbed(pixels, self._arrived_ns, pts_ns, damage)
 
     def _check_layout(self, frame: av.VideoFrame) -> tuple[int, int]:
