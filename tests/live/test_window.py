@@ -14,8 +14,9 @@ import pytest
 
 from stream.errors import UsageError
 from stream.live.screen.keys_map import KEYS, NAME_OF_CODE
+from stream.live.screen.qt import check_display
 from stream.live.screen.screen import Screen
-from stream.live.screen.window import Window, check_display
+from stream.live.screen.window import Window
 from tests.scenes import make_scene
 from tests.xvfb import xvfb
 
@@ -224,6 +225,17 @@ def test_qt_says_nothing_where_all_is_well(display):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_qt_shares_the_queue_of_events_by_the_librarys_own_rule(display, tmp_path):
+    """Else Xlib takes "window mapped" away from Qt now and then, and the window stays black."""
+    program = "from stream.live.screen.window import Window; Window('bound').close()"
+    trace = {"LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(tmp_path / "ld")}
+    process = subprocess.Popen([sys.executable, "-c", program], env=os.environ | trace)
+    assert process.wait(PATIENCE_S) == 0
+    lines = (tmp_path / f"ld.{process.pid}").read_text().splitlines()
+    (bound,) = [line for line in lines if "`XSetEventQueueOwner'" in line and "XcbQpa" in line]
+    assert "opencv" not in bound.partition(" to ")[2]
 
 
 def test_no_two_keys_share_a_name_or_a_code():

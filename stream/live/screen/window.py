@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.clock import MS, now_ns
 from stream.closing import Closing
-from stream.errors import UsageError
 from stream.live.screen.keys_map import NAME_OF_CODE
 from stream.live.screen.layout import MIN_WH
+from stream.live.screen.qt import check_display
 
 MOST_ROWS = 1080
 """A taller window is drawn with so many rows and enlarged: 4K would cost four times as much."""
@@ -27,9 +22,7 @@ WHEEL_NS = 250 * MS
 """The wheel has come to rest: a turn while a window opens would go by unseen, and zoom it."""
 SETTLED_NS = 1000 * MS
 """A window that was opened just now may not have its size yet."""
-_TRIAL_LIMIT_S = 20.0
 _MOST_KEYS = 16
-_REMEDY = "use --no-window for a table in the terminal, or start inside a graphical session"
 
 
 class Window(Closing):
@@ -141,40 +134,3 @@ class Window(Closing):
         self._zoomed_ns = 0
         cv2.destroyWindow(self._title)
         self._open()
-
-
-def check_display() -> None:
-    """Find out whether a window can be opened, in a child: Qt ends a process that has no display.
-
-    Raises
-    ------
-    UsageError
-        If not, with the cause and what to do instead.
-    """
-    _point_qt_at_fonts()
-    if not os.environ.get("DISPLAY"):
-        raise UsageError("window", "no display: DISPLAY is not set", _REMEDY)
-    program = "import cv2; cv2.namedWindow('trial', cv2.WINDOW_GUI_NORMAL)"
-    command = [sys.executable, "-c", program]
-    try:
-        trial = subprocess.run(  # noqa: S603 - our own interpreter
-            command, capture_output=True, text=True, timeout=_TRIAL_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        problem = f"display {os.environ['DISPLAY']} does not answer in {_TRIAL_LIMIT_S:.0f} s"
-        raise UsageError("window", problem, _REMEDY) from error
-    if trial.returncode:
-        problem = f"display {os.environ['DISPLAY']} cannot be used: {_cause(trial.stderr)}"
-        raise UsageError("window", problem, _REMEDY)
-
-
-def _cause(stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    of_qt = [line for line in lines if line.startswith("qt.")]
-    return (of_qt or lines[-1:] or ["no reason given"])[0]
-
-
-def _point_qt_at_fonts() -> None:
-    """Name a folder that exists, or Qt complains at each start; no letter of ours is Qt's."""
-    if not Path(os.environ.get("QT_QPA_FONTDIR", "")).is_dir():
-        os.environ["QT_QPA_FONTDIR"] = str(Path(cv2.__file__).parent)
