@@ -78,7 +78,7 @@ endef
 	@touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,dicom,igtl,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,dicom,igtl,cluster,dev]"
 	@touch $@
 
 clean:

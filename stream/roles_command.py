@@ -103,6 +103,7 @@ def view(
     freshness_ms: int = DEFAULT_FRESHNESS_MS,
     window: bool = True,
     full_screen: bool = False,
+    mask: bool = True,
 ) -> int:
     """Show the video and the results that other machines publish; `q` ends it.
 
@@ -120,12 +121,15 @@ def view(
         Show a window; without one, a table on the terminal.
     full_screen
         Start in full screen.
+    mask
+        Keep a snapshot only of a picture that `stream capture` masked.
     """
     config = LiveConfig(
         session="",
         started_ns=0,
         wanted=EngineWanted(model=""),
         freshness_ms=freshness_ms,
+        mask=mask,
         window=window,
         full_screen=full_screen,
         endpoints=Endpoints(frames=frames, results=results),

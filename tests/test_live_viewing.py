@@ -31,7 +31,7 @@ def history():
     """Four seconds at 25 frames a second; every fourth frame has an answer."""
     history = History()
     for seq in range(100):
-        history.add_frame(frame(seq), seq * 40 * MS)
+        history.add_frame(frame(seq), seq * 40 * MS, masked=True)
         if seq % 4 == 0:
             history.add_result(answer(seq))
     return history
@@ -40,7 +40,7 @@ def history():
 def test_freezing_stops_at_the_newest_frame_and_goes_on(history):
     history.freeze()
     assert history.frozen.frame.id.seq == 99
-    history.add_frame(frame(100), 100 * 40 * MS)
+    history.add_frame(frame(100), 100 * 40 * MS, masked=True)
     assert history.frozen.frame.id.seq == 99
     history.freeze()
     assert history.frozen is None
@@ -69,14 +69,14 @@ def test_pin_takes_the_nearest_answered_frame_not_after_the_one_looked_at(histor
 
 def test_nothing_answered_pins_nothing():
     history = History()
-    history.add_frame(frame(0), 0)
+    history.add_frame(frame(0), 0, masked=True)
     assert history.to_pin() is None
 
 
 def test_history_is_bounded_in_bytes():
     history = History()
     for seq in range(60):
-        history.add_frame(frame(seq, side=4096), seq * 100 * MS)
+        history.add_frame(frame(seq, side=4096), seq * 100 * MS, masked=True)
     assert sum(moment.frame.pixels.nbytes for moment in history._moments) <= MAX_BYTES
 
 

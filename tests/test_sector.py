@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from engines.pixels import Pixels
-from stream.live.capture.outline import MAX_CORNERS, Masker, Sector, apply_sector
-from stream.live.capture.sector import find_sector
+from stream.sector.find import find_sector
+from stream.sector.masker import Masker
+from stream.sector.outline import MAX_CORNERS, Sector
 from stream.sources.open import open_source
 from stream.sources.phantom.spec import FINDINGS
 from tests.scanner_screens import colour_bars, phantom, screens, text_screen
@@ -207,7 +208,7 @@ def test_chroma_stays_where_it_was(name):
     cut = Masker(TRIANGLE)
     left, top, right, bottom = cut.box_xyxy(given)
     assert all((a == b).all() for a, b in zip(
-        apply_sector(given, whole).planes, given.planes, strict=True
+        Masker(whole).apply(given).planes, given.planes, strict=True
     ))  # fmt: skip
     full = given.resized((96, 64))[top:bottom, left:right]
     kept = cut.apply(given).resized((right - left, bottom - top))
@@ -219,7 +220,7 @@ def test_odd_sizes_keep_their_last_chroma_sample():
     rng = np.random.default_rng(0)
     planes = [rng.integers(40, 99, shape, dtype=np.uint8) for shape in [(47, 65)] + [(24, 33)] * 2]
     whole = Sector((0, 0, 65, 47), ((0, 0), (65, 0), (65, 47), (0, 47)), (65, 47))
-    kept = apply_sector(Pixels(tuple(planes), "bt601", False), whole)
+    kept = Masker(whole).apply(Pixels(tuple(planes), "bt601", False))
     assert all((a == b).all() for a, b in zip(kept.planes, planes, strict=True))
 
 

@@ -80,7 +80,7 @@ class LiveUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ----------
     started_ns : clock of that machine at the start; the time of a frame counts from here
     freshness_ms : how old a result could be on the screen
-    masked : what lay outside the sector was cut away where a sector was found
+    masked : what lay outside the sector was cut away from every frame
     repeatable : the source gives the same pictures again
     """
 

@@ -16,13 +16,14 @@ from stream.analysis.analyser import Analyser
 from stream.clock import MS, now_ns
 from stream.frame import Frame, FrameId
 from stream.live.capture.masking import FIRST_LOOK, LOOK_SOON_NS, NEXT_LOOK, Masking
-from stream.live.capture.outline import Sector, apply_sector
 from stream.live.recorder.recording import read_recording
 from stream.live.supervisor.role import Post
 from stream.live.viewer.viewer import SNAPSHOTS, _Viewer
 from stream.live.viewer.viewing import Viewing
 from stream.live.wire.links import take_all
 from stream.live.wire.messages import RoleStatus, Status
+from stream.sector.masker import Masker
+from stream.sector.outline import Sector
 from stream.session.content import decode_png
 from stream.sources.live.base import Grabbed
 from tests.live_cameras import AIR, LARGE, SMALL, in_air, scanner, screen_at
@@ -112,6 +113,20 @@ def test_a_name_on_the_screen_is_in_no_frame_key_frame_video_or_snapshot(live, t
     session.ledger()
 
 
+def test_of_a_picture_that_is_not_masked_no_snapshot_is_kept(live):
+    session = live("fake:steady", module="tests.live_fakes")
+    session.until_banner("NOT MASKED")
+    with Post(session.config, "viewer") as post:
+        viewer = _Viewer(session.config, post, Keys(), session.frames)
+        while viewer._viewing.shown_frame is None:
+            for received in take_all(session.poller, 50):
+                viewer.hear(received)
+        viewer.obey_keys()
+        query = "SELECT text FROM events WHERE kind = 'snapshot refused'"
+        session.until(lambda _: session.rows(query))
+    assert not (session.folder / SNAPSHOTS).exists()
+
+
 def test_f17_another_size_starts_an_epoch_with_its_own_sector_and_right_answers(live):
     session = live("fake:screens")
     session.until_current()
@@ -152,7 +167,7 @@ def test_f17_a_change_that_leaves_the_cut_as_large_is_told_all_the_same():
 
 def probs_of(screen, sector):
     """Return what the model says of a screen cut to a sector."""
-    pixels = apply_sector(Pixels((screen,)), sector)
+    pixels = Masker(sector).apply(Pixels((screen,)))
     with closing(open_engine(load_model(DEMO_MODEL), "onnxruntime")) as engine:
         return Analyser(engine).step(Frame(FrameId("x", 0, 0), pixels, 0, 0, "")).probs.tolist()
 

@@ -141,7 +141,7 @@ class _Capture:
         counters = {"grabbed": self._grabbed, "published": self._published, "dropped": dropped}
         facts = {"source": self._source, "format": self._format}
         if self._config.mask and self._published and not self._masking.outline:
-            facts["unmasked"] = "no sector found; nothing is recorded as video"
+            facts["unmasked"] = "no sector found; no video or snapshot is kept"
         self._post.beat("down" if cause else "up", cause, counters, facts)
 
     def close(self, count: int) -> None:

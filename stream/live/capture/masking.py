@@ -7,8 +7,9 @@ from typing import Literal
 
 from engines.pixels import Box, Pixels
 from stream.clock import MS
-from stream.live.capture.outline import Corner, Masker, Sector
-from stream.live.capture.sector import find_sector
+from stream.sector.find import find_sector
+from stream.sector.masker import Masker
+from stream.sector.outline import Corner, Sector
 from stream.sources.live.base import Grabbed
 from stream.sources.ring import own_pixels
 

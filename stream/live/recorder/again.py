@@ -15,7 +15,8 @@ from stream.analysis.analyser import Analyser
 from stream.analysis.track import Tracked, Tracker
 from stream.errors import SourceError
 from stream.frame import Frame, FrameId, Prediction
-from stream.live.capture.sector import Masker, Sector
+from stream.sector.masker import Masker
+from stream.sector.outline import Sector
 from stream.session.account import Loss
 from stream.session.journal import open_reading
 from stream.session.live_journal import EpochRow, RecordedRow

@@ -41,6 +41,7 @@ class Summary:
         self._size_wh: tuple[int, int] | None = None
         self._name = self._kind = self._detail = ""
         self._rate_hz: float | None = None
+        self._masked = config.mask
 
     @property
     def spec(self) -> ModelSpec | None:
@@ -55,6 +56,7 @@ class Summary:
     def meet_source(self, header: FrameHeader) -> None:
         """Take note of a frame: name and rate of the source are those of now."""
         self._name = header.source
+        self._masked = self._masked and header.masked
         if header.period_ns:
             self._rate_hz = round(1e9 / header.period_ns, 2)
 
@@ -126,7 +128,7 @@ class Summary:
             live=LiveUsed(
                 started_ns=config.started_ns,
                 freshness_ms=config.freshness_ms,
-                masked=config.mask,
+                masked=self._masked,
                 repeatable=config.repeatable,
             ),
         )

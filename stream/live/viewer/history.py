@@ -17,10 +17,11 @@ MAX_RESULTS = 2400
 
 
 class Moment(NamedTuple):
-    """A frame and when it was captured, on this machine's clock."""
+    """A frame, when it was captured on this machine's clock, and whether it was masked."""
 
     frame: Frame
     captured_ns: int
+    masked: bool
 
 
 class History:
@@ -39,9 +40,9 @@ class History:
         self._place = 0
         self.frozen: Moment | None = None
 
-    def add_frame(self, frame: Frame, captured_ns: int) -> None:
+    def add_frame(self, frame: Frame, captured_ns: int, *, masked: bool) -> None:
         """Take the newest frame; older ones go when they take too much room."""
-        self._newest = Moment(frame, captured_ns)
+        self._newest = Moment(frame, captured_ns, masked)
         if self.frozen is not None:
             return  # what the user steps through stays
         if self._moments and captured_ns - self._moments[-1].captured_ns < SPACING_NS:

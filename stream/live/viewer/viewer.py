@@ -215,10 +215,16 @@ class _Viewer:
         self._post.send(pin_of(frame, host_id()), frame.pixels.planes)
 
     def _snapshot(self) -> None:
-        """Write the screen as it is, and the picture without anything over it."""
+        """Write the screen as it is, and the picture without anything over it.
+
+        A picture that should be masked and is not stays on the screen.
+        """
         image_bgr = self._display.picture_bgr()
         frame = self._viewing.shown_frame
         if frame is None:
+            return
+        if self._config.mask and not self._viewing.shown_masked:
+            self._post.note("snapshot refused", "the picture is not masked", *frame.id[1:])
             return
         folder = Path(self._config.folder or ".") / SNAPSHOTS
         try:

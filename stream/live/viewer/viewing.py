@@ -71,7 +71,7 @@ class Viewing:
         )
         self._frame = frame
         self._tick += 1
-        self.history.add_frame(frame, frame_ns)
+        self.history.add_frame(frame, frame_ns, masked=header.masked)
 
     def see_result(self, result: Result, now_ns: int) -> None:
         """Take a result; one of an epoch or a worker before that of the newest is of the past."""
@@ -174,6 +174,12 @@ class Viewing:
     def shown_frame(self) -> Frame | None:
         """The frame on the screen."""
         return self.history.frozen.frame if self.history.frozen else self._frame
+
+    @property
+    def shown_masked(self) -> bool:
+        """Whether what lay outside the sector was cut away from the frame on the screen."""
+        frozen, newest = self.history.frozen, self._newest.frame
+        return frozen.masked if frozen else newest is not None and newest.masked
 
     def _verdict(self) -> Verdict | None:
         result, used = self._result, self._used

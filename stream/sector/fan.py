@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.live.capture.outline import MAX_CORNERS
+from stream.sector.outline import MAX_CORNERS
 
 Polygon = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.pixels import Pixels, resize_plane
-from stream.live.capture.fan import (
+from stream.sector.fan import (
     Polygon,
     clipped,
     completed,
@@ -27,9 +27,7 @@ from stream.live.capture.fan import (
     mirrored,
     simplified,
 )
-from stream.live.capture.outline import Masker, Sector, apply_sector
-
-__all__ = ["Masker", "Sector", "apply_sector", "find_sector"]
+from stream.sector.outline import Sector
 
 SIDE = 320
 """Longest side of the small copy in pixels, at most."""
