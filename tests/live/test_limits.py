@@ -58,13 +58,16 @@ def test_f18_the_measured_rate_is_shown_and_queues_are_bounded(live, source, rat
 
 
 def test_f18_what_nobody_takes_is_counted_and_does_not_pile_up():
-    grabbing = Grabbing(lambda: FakeSource({"rate": 400}), lossless=False)
+    counts = [0]
+    source = FakeSource({"rate": 400})
+    grabbing = Grabbing(lambda: source, lossless=False, counted=counts.append)
     until_s = time.monotonic() + 20
-    while grabbing.count < 60 and time.monotonic() < until_s:
+    while counts[-1] < 60 and time.monotonic() < until_s:
         assert len(grabbing._items) <= CAPACITY
     delivered = grabbing.take(1.0)
     grabbing.close()
     assert delivered.number >= 60 - CAPACITY
+    assert counts == list(range(len(counts)))
 
 
 def test_f34_too_little_shared_memory_is_refused_before_anything_starts(tmp_path):
@@ -107,7 +110,9 @@ def test_f35_sixty_connections_leave_no_descriptor(tmp_path, monkeypatch):
     options = LiveOptions(open_s=10, silence_s=10, picture_s=10)
     with senders.listening(senders.sends(clip)) as port:
         address = f"tcp://127.0.0.1:{port}"
-        grabbing = Grabbing(lambda: open_live(address, options), lossless=False)
+        grabbing = Grabbing(
+            lambda: open_live(address, options), lossless=False, counted=lambda _: None
+        )
         counts, last = [], -1
         until_s = time.monotonic() + 60
         while last < 60 and time.monotonic() < until_s:

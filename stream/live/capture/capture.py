@@ -48,7 +48,9 @@ def run_capture(
     hung_ns = HUNG_NS if kind == "device" else LOST_NS
     with publish_frames(config) as frames:
         capture = _Capture(config, post, frames)
-        grabbing = Grabbing(opener or _opener(config), lossless=kind == "paced")
+        grabbing = Grabbing(
+            opener or _opener(config), lossless=kind == "paced", counted=capture.count
+        )
         patience_s, wake = 1.0, Wake()
         try:
             while not stop.wanted and not grabbing.drained:
@@ -65,8 +67,8 @@ def run_capture(
                     capture.take(delivered)
                 capture.report(grabbing.cause)
         finally:
-            capture.close(grabbing.count)
             grabbing.close(patience_s)
+            capture.close()
     return 0
 
 
@@ -97,7 +99,7 @@ class _Capture:
         # A capture that was here before left its count: no seq is given twice, no epoch again.
         self._first_seq = self._ring.next_seq if self._ring else 0
         self._epoch = (self._ring.epoch if self._ring else 0) - 1
-        self._before = self._first_seq - 1
+        self._before = (self._ring.published if self._ring else 0) - 1
         self._judge = CaptureJudge()
         self._opening: Opening | None = None
         self._masking = Masking(on=config.mask)
@@ -106,12 +108,15 @@ class _Capture:
         self._captured_ns: int | None = None
         self._frozen = False
 
-    def take(self, delivered: Delivered) -> None:
-        """Count a picture, judge it, and publish what may leave."""
-        seq = self._first_seq + delivered.number
-        self._grabbed = delivered.number + 1
+    def count(self, grabbed: int) -> None:
+        """Write down how many pictures there are, taken or not; called by the source's thread."""
+        self._grabbed = grabbed
         if self._ring:
-            self._ring.next_seq = seq + 1
+            self._ring.next_seq = self._first_seq + grabbed
+
+    def take(self, delivered: Delivered) -> None:
+        """Judge a picture, and publish what may leave."""
+        seq = self._first_seq + delivered.number
         judged = self._judge.take(delivered.grabbed, self._masking.box_xyxy)
         if delivered.opening is not self._opening or judged.new_format:
             self._begin(delivered, seq, "format changed" if judged.new_format else "")
@@ -144,10 +149,9 @@ class _Capture:
             facts["unmasked"] = "no sector found; no video or snapshot is kept"
         self._post.beat("down" if cause else "up", cause, counters, facts)
 
-    def close(self, count: int) -> None:
-        """Leave the count of all pictures grabbed behind."""
+    def close(self) -> None:
+        """Let go of the ring; the count of all pictures grabbed stays in it."""
         if self._ring:
-            self._ring.next_seq = max(self._ring.next_seq, self._first_seq + count)
             self._ring.close()
 
     def _begin(self, delivered: Delivered, seq: int, cause: str) -> None:
@@ -195,6 +199,8 @@ class _Capture:
         grabbed = delivered.grabbed
         pixels = self._masking.apply(grabbed.pixels)
         slot = self._ring.write(seq, pixels) if self._ring else None
+        if self._ring:
+            self._ring.published = seq + 1
         header = FrameHeader(
             session=self._config.session,
             epoch=self._epoch,

@@ -59,10 +59,10 @@ class Grabbing:
     ----------
     open_grabber : opens the source
     lossless : wait rather than lose a picture, and do not try again when the source is lost
+    counted : told how many pictures were grabbed so far, before one of them can be taken or lost
 
     Attributes
     ----------
-    count : pictures grabbed so far
     cause : why there is no source just now, empty while there is one
     over : the recording has ended
     failed : what makes another try useless
@@ -70,12 +70,18 @@ class Grabbing:
     waiting_since_ns : since when the source has been asked for something; 0 while it is not
     """
 
-    def __init__(self, open_grabber: Callable[[], Grabber], *, lossless: bool) -> None:
-        self._open, self._lossless = open_grabber, lossless
+    def __init__(
+        self,
+        open_grabber: Callable[[], Grabber],
+        *,
+        lossless: bool,
+        counted: Callable[[int], None],
+    ) -> None:
+        self._open, self._lossless, self._counted = open_grabber, lossless, counted
         self._items: deque[Delivered] = deque()
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._openings = self.count = self.waiting_since_ns = 0
+        self._openings = self._count = self.waiting_since_ns = 0
         self.cause, self.over, self.stuck = OPENING, False, False
         self.failed: SonostreamError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -142,15 +148,18 @@ class Grabbing:
                     self._openings += 1
                 self.cause = ""
                 backoff.reset()
-                self._put(Delivered(grabbed, self.count, place, opening))
+                self._put(Delivered(grabbed, self._count, place, opening))
                 place += 1
 
     def _put(self, delivered: Delivered) -> None:
         with self._changed:
             while self._lossless and len(self._items) >= CAPACITY and not self._closing.is_set():
                 self._changed.wait()
+            if self._closing.is_set():
+                return
+            self._count += 1
+            self._counted(self._count)
             if len(self._items) >= CAPACITY:
                 self._items.popleft()
             self._items.append(delivered)
-            self.count += 1
             self._changed.notify_all()

@@ -45,7 +45,8 @@ from stream.sources.ring import split
 PAGE = 4096
 MAX_SLOTS = 256
 MAGIC, VERSION = int.from_bytes(b"SONORING", "little"), 1
-_MAGIC, _VERSION, _SLOT_BYTES, _SLOTS, _NEXT_SEQ, _EPOCH, _STATES = 0, 1, 2, 3, 4, 5, 8
+_MAGIC, _VERSION, _SLOT_BYTES, _SLOTS, _NEXT_SEQ, _EPOCH, _PUBLISHED = range(7)
+_STATES = 8
 _SIZES = 2 * (_STATES + MAX_SLOTS)  # counted in u32
 
 
@@ -135,6 +136,15 @@ class FrameRing(Closing):
     @next_seq.setter
     def next_seq(self, seq: int) -> None:
         self._words[_NEXT_SEQ] = seq
+
+    @property
+    def published(self) -> int:
+        """One more than the newest seq that capture let out; written by capture alone, before."""
+        return int(self._words[_PUBLISHED])
+
+    @published.setter
+    def published(self, count: int) -> None:
+        self._words[_PUBLISHED] = count
 
     @property
     def epoch(self) -> int:
