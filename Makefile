@@ -49,12 +49,14 @@ soak: .venv/dev system-deps
 pictures: .venv/dev system-deps
 	$(BIN)/python -m docs.pictures
 	$(BIN)/python -m docs.live_pictures
+	$(BIN)/python -m docs.review_picture
 
 # What OpenCV's window needs; without these two libraries nothing starts.
 system-libs: .venv/core
 	@$(BIN)/python -c "import cv2" 2>/dev/null || $(call install,libgl1 libglib2.0-0,nothing that shows or scales pictures will run)
 
-# Debian packages for tests with a real browser, window, sender or RTSP server; skipped without.
+# Debian packages for tests with a real browser, window, sender, RTSP server or DICOM archive, and
+# for judges of PDF and DICOM; these tests are skipped without.
 system-deps: system-libs
 	@command -v chromium >/dev/null 2>&1 || $(call install,chromium,its tests will be skipped)
 	@{ command -v Xvfb && command -v xdotool && command -v ffmpeg; } >/dev/null 2>&1 \
@@ -62,6 +64,10 @@ system-deps: system-libs
 	@/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null \
 	  || $(call install,python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
 	    gstreamer1.0-plugins-good gstreamer1.0-plugins-bad,tests with RTSP will be skipped)
+	@{ command -v dciodvfy && command -v storescp && command -v Orthanc && command -v pdftoppm && \
+	    command -v openssl; } >/dev/null 2>&1 \
+	  || $(call install,dicom3tools dcmtk orthanc poppler-utils openssl,the tests of DICOM \
+	    and PDF by others will be skipped)
 
 # Install Debian packages where that is possible, else say what follows.
 define install

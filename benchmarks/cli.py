@@ -11,7 +11,7 @@ from stream.errors import UsageError
 
 
 def bench(
-    what: Literal["replay", "train", "engines", "live"] = "replay",
+    what: Literal["replay", "train", "engines", "live", "archive"] = "replay",
     /,
     *models: str,
     rounds: int = 5,
@@ -28,8 +28,9 @@ def bench(
     ----------
     what
         replay (journal on, report off) against what it replaces; train: an epoch against the
-        same steps on a batch in memory; engines: every backend, precision and batch; or live: age
-        of results on the screen, losses, cost, start-up and recovery with real processes.
+        same steps on a batch in memory; engines: every backend, precision and batch; live: age
+        of results on the screen, losses, cost, start-up and recovery with real processes; or
+        archive: two workers against one, and a thousand clips against ten.
     models
         Of engines, models to measure, as FILE or LABEL=FILE; by default the bundled one, and
         MobileNetV3-Large and DenseNet121 with random weights, which have speed but no accuracy.
@@ -61,6 +62,10 @@ def bench(
         from benchmarks.bench_live import bench as bench_live
 
         return bench_live(quick=quick, slow=slow, out=place)
+    if what == "archive":
+        from benchmarks.bench_archive import bench as bench_archive
+
+        return bench_archive(rounds=rounds, quick=quick, out=place)
     if what == "engines":
         from benchmarks.bench_engines import Plan
         from benchmarks.bench_engines import bench as bench_engines

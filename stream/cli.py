@@ -26,7 +26,16 @@ COMMANDS = {
     "capture": ("stream.roles_command:capture", "Publish a source to other machines."),
     "infer": ("stream.roles_command:infer", "Analyse what another machine publishes."),
     "view": ("stream.roles_command:view", "Show what other machines publish."),
-    "report": ("stream.commands:report", "Write the report of a session again."),
+    "report": (
+        "stream.report_command:report",
+        "Write the report of a session: HTML, PDF, PNG, DICOM, tables.",
+    ),
+    "send": ("stream.send_command:send", "Send a session's DICOM objects to an archive."),
+    "review": (
+        "stream.review_command:review",
+        "Judge frames on a page, compare readers, export labels.",
+    ),
+    "archive": ("stream.archive_command:archive", "Analyse a whole tree of recordings."),
     "devices": ("stream.devices_command:devices", "List capture devices."),
     "keys": ("stream.live.wire.keys:keys", "Make the keys for roles on different machines."),
     "verify": ("stream.commands:verify", "Run a session again and compare byte for byte."),

@@ -12,9 +12,6 @@ from engines.load import Model, load_model
 from stream import console
 from stream.engine_facts import COLUMNS, EngineFacts, engine_rows, table_rows
 from stream.errors import StorageError, UsageError
-from stream.replay import PARTIAL, REPORT, finish
-from stream.session.manifest import read_manifest
-from stream.session.unsealed import settle_unsealed
 from stream.sources.open import open_source, source_info
 from stream.verify import verify_session
 
@@ -69,20 +66,6 @@ def info(thing: str, /, *, cache: Path | None = None, json: bool = False) -> Non
     console.show_facts(thing, {key: str(value) for key, value in facts.items()})
     if rows:
         console.show_table("Compiled engines", COLUMNS, table_rows(rows))
-
-
-def report(session: Path, /) -> int:
-    """Write the report of a session again from its journal, without running a model.
-
-    Parameters
-    ----------
-    session
-        Session folder of a replay or a live session.
-    """
-    manifest = settle_unsealed(session, read_manifest(session))
-    finish(session, manifest)
-    console.say(f"report: {session / REPORT / 'index.html'}")
-    return 0 if manifest.complete and not manifest.partial else PARTIAL
 
 
 def phantom(address: str, target: Path, /) -> None:

@@ -116,13 +116,14 @@ def live_table() -> Iterator[Callable[[str, str, Sequence[tuple[str, str, str]]]
 
 class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f} fps" if speed else "- fps", style="cyan")
+        speed, unit = task.finished_speed or task.speed, task.fields["unit"]
+        digits = 0 if speed and speed >= 10 else 1
+        return Text(f"{speed:.{digits}f} {unit}" if speed else f"- {unit}", style="cyan")
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int | None], None]]:
-    """Show a bar with frames per second and remaining time.
+def progress(label: str, unit: str = "fps") -> Iterator[Callable[[int | None], None]]:
+    """Show a bar with frames (or what `unit` says) per second and remaining time.
 
     Yields what to call after each frame, with the expected number of frames or None.
     """
@@ -136,5 +137,5 @@ def progress(label: str) -> Iterator[Callable[[int | None], None]]:
     )
     bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
     with bar:
-        task = bar.add_task("", total=None, label=label)
+        task = bar.add_task("", total=None, label=label, unit=unit)
         yield lambda total: bar.update(task, advance=1, total=total)

@@ -18,6 +18,7 @@ from stream.analysis.analyser import Analyser
 from stream.errors import SourceError, StorageError
 from stream.frame import Frame, Prediction
 from stream.job import Job
+from stream.report.wording import printable
 from stream.report.write import write_report
 from stream.session.content import read_content
 from stream.session.journal import Journal
@@ -82,6 +83,7 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
     StorageError
         If the session cannot be written.
     """
+    check_name(uri)
     analyser = Analyser(job.engine)
     options = SourceOptions(stream_index=job.stream_index)
     with (
@@ -167,6 +169,21 @@ class _Recording:
             self._uri, self._source, self._job, self._recorder, complete, problems
         )
         write_manifest(self._folder, self.manifest)
+
+
+def check_name(uri: str) -> None:
+    """Refuse a name that no manifest can hold.
+
+    Raises
+    ------
+    SourceError
+        If it is not UTF-8.
+    """
+    try:
+        uri.encode()
+    except UnicodeEncodeError as error:
+        problem = "its name is not UTF-8, which no manifest can hold"
+        raise SourceError(printable(uri), problem, "rename it", fault="V23") from error
 
 
 @contextmanager

@@ -10,12 +10,14 @@ import msgspec
 
 from engines.cache import open_cache
 from engines.choose import Chosen, Wanted, choose_engine
-from engines.errors import EngineError
+from engines.errors import EngineError, SonostreamError
 from engines.load import Model, load_model
 from stream import console
+from stream.errors import StreamError
 from stream.explain import open_explainer
+from stream.exports import EXPORTS, digest_again, read_exports
 from stream.job import Job, model_used
-from stream.replay import replay_clip
+from stream.replay import REPORT, replay_clip
 from stream.session.compare import first_difference
 from stream.session.journal import count_rows
 from stream.session.ledger import balances
@@ -41,7 +43,9 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
 
     Checks the digest of every file against the manifest, analyses the input again with the same
     model, engine and settings, and compares the journals row by row (timing columns aside) and
-    the reports byte for byte.
+    the reports byte for byte, those of `stream report` under the protection that it noted down.
+    DICOM objects are compared with their digests alone, since the session does not know whose
+    they are.
 
     Parameters
     ----------
@@ -54,21 +58,29 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
     """
     manifest = read_manifest(folder)
     if not manifest.complete:
-        return [f"the session is not complete: {'; '.join(manifest.problems) or INTERRUPTED}"]
+        ended = f"the session is not complete: {'; '.join(manifest.problems) or INTERRUPTED}"
+        return [ended, *(_changed_files(folder, manifest) if manifest.files else ())]
     if not manifest.files:
         return ["the session was never sealed: its report was not finished"]
     findings = _changed_files(folder, manifest)
     if not balances(manifest.ledger):
         findings.append(f"the ledger does not balance: {manifest.ledger}")
+    try:
+        return findings + _run_again(folder, manifest, cache)
+    except SonostreamError as error:  # what is known to be wrong is said all the same
+        if not findings:
+            raise
+        return [*findings, str(error)]
+
+
+def _run_again(folder: Path, manifest: Manifest, cache: Path | None) -> list[str]:
+    """Return what a second analysis gives otherwise."""
     count_rows(folder / JOURNAL)
     if manifest.live is not None:
-        return findings + list(again_live(manifest, folder, cache).differences)
+        return list(again_live(manifest, folder, cache).differences)
     model = load_model(Path(manifest.model.path))
     if model.digest != manifest.model.digest:
-        return [
-            *findings,
-            f"model {model.name} has digest {model.digest}, recorded {manifest.model.digest}",
-        ]
+        return [f"model {model.name} has digest {model.digest}, recorded {manifest.model.digest}"]
     with Nursery() as nursery, tempfile.TemporaryDirectory(prefix="sonostream-verify-") as scratch:
         chosen = _choose_again(manifest, model, cache)
         try:
@@ -83,7 +95,7 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
             again = replay_clip(manifest.input.uri, job, Path(scratch), lambda source: None)
         finally:
             chosen.engine.close()
-        return findings + _compare(folder, manifest, again.folder, again.manifest)
+        return _compare(folder, manifest, again.folder, again.manifest)
 
 
 def again_live(manifest: Manifest, folder: Path, cache: Path | None = None) -> Again:
@@ -141,10 +153,16 @@ def _compare(folder: Path, manifest: Manifest, again_folder: Path, again: Manife
     row = first_difference(folder / JOURNAL, again_folder / JOURNAL)
     if row:
         findings.append(f"{JOURNAL}: {row}")
+    made = dict(again.files)
+    try:
+        made |= digest_again(again_folder, again, read_exports(folder))
+    except StreamError as error:
+        findings.append(f"{REPORT}/{EXPORTS}: {error}")
+    reported = any(name.startswith(f"{REPORT}/") for name in manifest.files)
     return findings + [
         f"{name}: differs from the one made again"
-        for name, digest in again.files.items()
-        if name != JOURNAL and manifest.files.get(name) != digest
+        for name, digest in made.items()
+        if name != JOURNAL and reported and manifest.files.get(name) != digest
     ]
 
 

@@ -1,6 +1,7 @@
 """Facts about the command line, run as a program."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -114,6 +115,12 @@ def test_v23_a_name_that_begins_with_a_dash_works(here, capsys):
     write_clip(here / "-x.mp4", 5)
     assert main(["replay", "--model", "tiny.onnx", "--out", "out", "--", "-x.mp4"]) == 0
     assert (here / "out/x/report/index.html").is_file()
+
+
+def test_v23_a_name_that_is_not_utf_8_is_refused_and_leaves_nothing(here, capsys):
+    write_clip(here / "x.mp4", 5).rename(here / os.fsdecode(b"\xff.mp4"))
+    assert main(["replay", "--model", "tiny.onnx", "--out", "out", os.fsdecode(b"\xff.mp4")]) == 3
+    assert "not UTF-8" in capsys.readouterr().err and not list((here / "out").glob("*"))
 
 
 def test_debug_shows_the_traceback(here):

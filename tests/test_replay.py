@@ -71,7 +71,8 @@ def test_a_session_holds_journal_manifest_and_report(job, clip, tmp_path):
     result = replay_clip(clip, job, tmp_path / "out", quiet)
     names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*.*")}
     ((kept,),) = query(result.folder, "SELECT count(*) FROM ranked")
-    panels = {f"report/frame_{rank}.png" for rank in range(1, kept + 1)}
+    kinds = ("", "_plain", "_map")
+    panels = {f"report/frame_{rank}{kind}.png" for rank in range(1, kept + 1) for kind in kinds}
     tables = {"report/index.html", "report/predictions.csv", "report/report.json"}
     assert kept >= 2
     assert names == {"journal.sqlite", "manifest.json"} | tables | panels

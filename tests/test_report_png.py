@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.report.plain import encode_frame, encode_map
 from stream.report.png import encode_panel
+from stream.report.scale_bar import choose_bar
 from stream.report.sheet import Sheet, Style
 from tests.report_content import build_content
 
@@ -87,3 +89,66 @@ def test_wrapped_lines_keep_every_word_when_there_is_room():
     lines = sheet.wrap(text, style, 40.0, 3)
     assert " ".join(lines) == text
     assert all(sheet.measure(line, style) <= 40.0 for line in lines)
+
+
+def spaced(spacing, **options):
+    return dataclasses.replace(build_content(**options), pixel_spacing_mm=spacing)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "width_px", "length_mm", "share"),
+    [
+        ((0.2, 0.2), 640, 50, 50 / 128),
+        ((0.2, 0.15), 640, 20, 20 / 96),
+        ((0.1, 0.05), 320, 5, 5 / 16),
+        ((0.01, 0.01), 320, None, None),
+        (None, 640, None, None),
+    ],
+)
+def test_scale_bar_is_the_longest_that_takes_at_most_two_fifths(
+    spacing, width_px, length_mm, share
+):
+    bar = choose_bar(spaced(spacing, size_wh=(64, 64), keys=0), width_px)
+    assert (bar and bar.length_mm, bar and bar.share) == (length_mm, share and pytest.approx(share))
+
+
+def test_scale_bar_on_the_panel_has_its_length():
+    content = spaced((0.2, 0.2), size_wh=(640, 480))
+    data = decode(encode_panel(content, content.key_frames[0]))
+    row = data[round((16.5 + 50 + 2.5) * 600 / 25.4), : round(72.7 * 600 / 25.4)]
+    dark = np.flatnonzero(row.max(axis=1) < 60)
+    longest = max(np.split(dark, np.flatnonzero(np.diff(dark) > 1) + 1), key=len)
+    drawn_width_px = 66.6 * 600 / 25.4  # 640 x 480 fills the width of 66.6 mm, up to a pixel
+    assert len(longest) == pytest.approx(50 / (0.2 * 640) * drawn_width_px, abs=3)
+
+
+def test_panel_without_spacing_has_no_scale_bar():
+    content = build_content(size_wh=(640, 480))
+    data = decode(encode_panel(content, content.key_frames[0]))
+    row = data[round((16.5 + 50 + 2.5) * 600 / 25.4), round(40 * 600 / 25.4) : 1700]
+    assert row.min() == 255
+
+
+def test_plain_frame_has_every_pixel_of_the_source():
+    content = build_content(size_wh=(160, 120))
+    key = content.key_frames[0]
+    data = cv2.imdecode(np.frombuffer(encode_frame(content, key), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(data, key.image)
+
+
+def test_plain_map_is_255_at_full_scale_and_0_where_nothing_is():
+    content = build_content(size_wh=(160, 120))
+    levels = np.zeros((120, 160), np.float32)
+    levels[10, 20], levels[11, 20], levels[12, 20], levels[13, 20] = 1.0, 0.5, np.nan, 2.0
+    key = dataclasses.replace(content.key_frames[0], saliency=levels)
+    data = cv2.imdecode(np.frombuffer(encode_map(content, key), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert data.shape == (120, 160)
+    assert data[9:15, 20].tolist() == [0, 255, 128, 0, 255, 0]
+
+
+def test_plain_frame_tells_the_size_of_its_pixels_where_it_is_known():
+    content = spaced((0.25, 0.2), size_wh=(160, 120))
+    found = dict(chunks(encode_frame(content, content.key_frames[0])))
+    assert struct.unpack(">IIB", found[b"pHYs"]) == (5000, 4000, 1)
+    unknown = build_content(size_wh=(160, 120))
+    assert b"pHYs" not in dict(chunks(encode_frame(unknown, unknown.key_frames[0])))

@@ -85,6 +85,9 @@ class ReportContent:
     partial : True when frames of the input are missing or damaged
     provenance : digests, versions and settings, label to text
     disclaimer : the sentence that says what the software is not
+    pixel_spacing_mm : row and column spacing of the key frames, in DICOM's order; None if unknown
+    live : a live session, whose times count from its start
+    working_copy : pictures and names are as they came, not to be handed on
     """
 
     clip_name: str
@@ -103,3 +106,6 @@ class ReportContent:
     partial: bool
     provenance: Mapping[str, str]
     disclaimer: str
+    pixel_spacing_mm: tuple[float, float] | None = None
+    live: bool = False
+    working_copy: bool = False

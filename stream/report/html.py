@@ -1,4 +1,7 @@
-"""The report as one HTML page that needs no network, no script and no other file."""
+"""The report as one HTML page that needs no network and no other file.
+
+Its script only helps with reading; without it the page shows the same.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ from numpy.typing import NDArray
 from engines.pixels import resize_plane
 from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent
+from stream.report.encode import encode_jpeg, encode_png
 from stream.report.overlay import draw_colour_bar, draw_overlay
-from stream.report.timeline import describe_timeline, draw_timeline
+from stream.report.timeline import build_legend
+from stream.report.timeline_svg import draw_timeline
 
 _MAX_SIDE_PX = 900
 _IMAGE_BUDGET = 5_400_000
@@ -41,17 +46,19 @@ def encode_html(content: ReportContent) -> bytes:
     the page stays below 8 MB for any five frames.
     """
     environment = _environment()
-    css = environment.get_template("report.css").render()
+    style, script = (environment.get_template(f"report.{kind}").render() for kind in ("css", "js"))
     pictures = sum(3 if key.explained is not None else 2 for key in content.key_frames)
     budget = _IMAGE_BUDGET // max(2, pictures)
     balance, balances = wording.balance_words(content.ledger)
     page = environment.get_template("report.html").render(
         content=content,
-        style_digest=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        style_digest=_digest(style),
+        script_digest=_digest(script),
+        legend=build_legend(content),
         timeline=draw_timeline(content),
-        timeline_words=describe_timeline(content),
+        timeline_words=wording.timeline_words(content),
         pairs=[_build_pair(key, budget) for key in content.key_frames],
-        colour_bar=_encode_png(draw_colour_bar((256, 12))),
+        colour_bar=_data_uri("image/png", encode_png(draw_colour_bar((256, 12)))),
         balance=balance,
         balances=balances,
         states=Counter(content.timeline.state),
@@ -70,12 +77,13 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: wording.printable(value) if type(value) is str else value,
     )
     environment.filters.update(place=wording.place_words, state=wording.state_words)
-    environment.globals.update(
-        not_a_device=wording.NOT_A_DEVICE,
-        scale_meaning=wording.SCALE_MEANING,
-        explained_meaning=wording.EXPLAINED_MEANING,
-    )
+    environment.globals["wording"] = wording
     return environment
+
+
+def _digest(text: str) -> str:
+    """Return the digest as a content security policy names it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _build_pair(key: KeyFrame, budget: int) -> _Pair:
@@ -96,19 +104,13 @@ def _scaled(saliency: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[
 
 
 def _encode_jpeg(image: NDArray[np.uint8], budget: int) -> str:
-    """Encode at the best quality within `budget` bytes, with full colour resolution."""
-    stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
-    full_colour = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    """Encode at the best quality within `budget` bytes."""
     for quality in _QUALITIES:
-        _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality, *full_colour])
-        if data.size <= budget:
+        data = encode_jpeg(image, quality)
+        if len(data) <= budget:
             break
     return _data_uri("image/jpeg", data)
 
 
-def _encode_png(image: NDArray[np.uint8]) -> str:
-    return _data_uri("image/png", cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1])
-
-
-def _data_uri(kind: str, data: NDArray[np.uint8]) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -60,6 +60,12 @@ def draw_colour_bar(size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     return draw_overlay(np.full((height, width), _BAR_TISSUE, np.uint8), ramp)
 
 
+def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a grey (H, W) or RGB picture as (H, W, 3)."""
+    image = np.atleast_3d(image)
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
 def _build_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return per level of saliency the colour to add (256, 1, 3) and the share of tissue kept."""
     levels = np.arange(256, dtype=np.uint8)[:, None]

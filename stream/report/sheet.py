@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.report.encode import encode_png
 from stream.report.wording import printable
 
 Colour = tuple[int, int, int]
@@ -20,7 +19,6 @@ ACCENT: Colour = (10, 106, 134)
 
 _DPI = 600
 _PX_PER_MM = _DPI / 25.4
-_PX_PER_M = round(_DPI / 0.0254)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +88,15 @@ class Sheet:
 
     def place(
         self, image: NDArray[np.uint8], at_mm: tuple[float, float], box_mm: tuple[float, float]
-    ) -> None:
+    ) -> tuple[float, float]:
         """Draw an RGB picture (h, w, 3) as large as the box allows, centred, its shape kept.
 
         Growing repeats source pixels, so that print shows no value that the frame did not have;
         shrinking averages areas.
+
+        Returns
+        -------
+        left and right edge of the picture in mm
         """
         box_w, box_h = _px(box_mm[0]), _px(box_mm[1])
         height, width = image.shape[:2]
@@ -105,20 +107,11 @@ class Sheet:
         left = _px(at_mm[0]) + (box_w - size_wh[0]) // 2
         top = _px(at_mm[1]) + (box_h - size_wh[1]) // 2
         self._canvas[top : top + size_wh[1], left : left + size_wh[0]] = scaled
+        return left / _PX_PER_MM, (left + size_wh[0]) / _PX_PER_MM
 
     def encode_png(self) -> bytes:
-        """Return the sheet as PNG with its resolution, 23622 pixels per metre.
-
-        References
-        ----------
-        W3C, PNG Specification (Third Edition), 5.3 Chunk layout and 11.3.4.3 pHYs.
-        """
-        canvas_bgr = np.ascontiguousarray(self._canvas[..., ::-1])
-        data = cv2.imencode(".png", canvas_bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
-        body = b"pHYs" + struct.pack(">IIB", _PX_PER_M, _PX_PER_M, 1)
-        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-        after_header = 8 + 4 + 4 + 13 + 4
-        return data[:after_header] + chunk + data[after_header:]
+        """Return the sheet as PNG with its resolution, 23622 pixels per metre."""
+        return encode_png(self._canvas, (1 / _PX_PER_MM, 1 / _PX_PER_MM))
 
 
 def _px(length_mm: float) -> int:

@@ -38,6 +38,7 @@ def encode_json(content: ReportContent) -> bytes:
         "schema": SCHEMA,
         "clip": content.clip_name,
         "partial": content.partial,
+        "working_copy": content.working_copy,
         "engine_warning": content.engine_warning,
         "problems": content.problems,
         "verdict": {
@@ -52,6 +53,7 @@ def encode_json(content: ReportContent) -> bytes:
         "ledger": content.ledger,
         "frames_by_state": dict(Counter(content.timeline.state)),
         "frames_by_label": dict(Counter(filter(None, content.timeline.label))),
+        "pixel_spacing_mm": content.pixel_spacing_mm,
         "source": content.source,
         "provenance": content.provenance,
         "disclaimer": content.disclaimer,

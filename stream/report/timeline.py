@@ -1,109 +1,171 @@
-"""The probability of the positive class over the clip, drawn as inline SVG."""
+"""The probability of the positive class over the clip, as shapes that every format draws."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
+from stream.report import wording
 from stream.report.axis import Axis, spread
 from stream.report.content import ReportContent, Timeline
-from stream.report.wording import printable
 
-_WIDTH, _HEIGHT = 960, 290
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 944, 48, 244
+WIDTH, HEIGHT = 960, 290
+LEFT, RIGHT, TOP, BOTTOM = 46, 944, 48, 244
+MARK_Y, MARK_RADIUS = 14, 10
 _BANDS = ("", "uncertain", "unfamiliar", "invalid")
-_MARK_Y, _MARK_RADIUS, _MARK_GAP = 14, 10, 23
+_MARK_GAP = 23
 _MOST_DOTS = 120
-_HATCH = Markup(
-    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
-    'patternTransform="rotate(45)"><path class="hatch" d="M3 0V6"/></pattern></defs>'
-)
+Point = tuple[float, float]
 
 
-def draw_timeline(content: ReportContent) -> Markup:
-    """Draw raw and smoothed probability, the threshold, shaded frames and the key frames.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Strokes of one look; a stroke of one point is a dot."""
 
-    Colours come from the style sheet of the page, by the classes named here. A clip with more
-    frames than the drawing has columns keeps the least and greatest value of each column.
+    kind: str
+    strokes: tuple[tuple[Point, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A shaded run of frames, from the top of the plot to its bottom."""
+
+    kind: str
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One frame of a short clip."""
+
+    at: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Lettering that starts, ends or is centred at a place."""
+
+    at: Point
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A key frame: its place on the axis, and that of its numbered circle above the plot."""
+
+    rank: int
+    x: float
+    circle_x: float
+
+
+Shape = Line | Band | Dot | Words | Mark
+
+
+def build_timeline(content: ReportContent) -> tuple[Shape, ...]:
+    """Lay out raw and smoothed probability, the threshold, shaded frames and the key frames.
+
+    A clip with more frames than the drawing has columns keeps the least and greatest value of
+    each column.
 
     Returns
     -------
-    one ``<svg>`` element
+    shapes in the order in which they are drawn, on a sheet of `WIDTH` by `HEIGHT`, y downwards
     """
-    line = content.timeline
-    axis = Axis(line.time_s, _LEFT, _RIGHT)
+    line, axis = content.timeline, build_axis(content)
     column = content.classes.index(content.positive_class)
-    body = [
-        _draw_bands(line, axis),
-        _draw_grid(axis, line.has_time),
-        _draw_raw(line.probs[:, column], axis),
-        Markup('<path class="threshold" d="M{} {:.1f}H{}"/>').format(
-            _LEFT, _y(content.threshold), _RIGHT
-        ),
-        _draw_line("smoothed", line.smoothed[:, column], axis),
-        _draw_marks(content, axis),
+    raw, threshold_y = line.probs[:, column], _y(content.threshold)
+    shapes = [
+        *_bands(line, axis),
+        *_grid(axis, content),
+        *_raw(raw, axis),
+        Line("threshold", (((LEFT, threshold_y), (RIGHT, threshold_y)),)),
+        _line("smoothed", line.smoothed[:, column], axis),
+        *build_marks(content, axis),
     ]
-    if not np.isfinite(line.probs[:, column]).any():
-        body.append(_text((_LEFT + _RIGHT) / 2, 150, "No frame has a probability", "middle"))
-    return Markup(
-        '<svg class="timeline" viewBox="0 0 {} {}" role="img" aria-labelledby="line-text">'
-        '<desc id="line-text">{}</desc>{}{}</svg>'
-    ).format(_WIDTH, _HEIGHT, describe_timeline(content), _HATCH, Markup().join(body))
+    if not np.isfinite(raw).any():
+        shapes.append(Words(((LEFT + RIGHT) / 2, 150), wording.NO_PROBABILITY, "middle"))
+    return tuple(shapes)
 
 
-def describe_timeline(content: ReportContent) -> str:
-    """Say in one sentence what the timeline shows."""
-    line = content.timeline
-    values = line.smoothed[:, content.classes.index(content.positive_class)]
-    known = np.flatnonzero(np.isfinite(values))
-    if not known.size:
-        return "No frame has a probability."
-    best = known[np.argmax(values[known])]
-    above = int(np.count_nonzero(values[known] >= content.threshold))
-    place = f"{line.time_s[best]:.2f} s" if line.has_time else f"frame {line.seq[best]}"
+def build_axis(content: ReportContent) -> Axis:
+    """Return the time axis of the drawing."""
+    return Axis(content.timeline.time_s, LEFT, RIGHT)
+
+
+def build_marks(content: ReportContent, axis: Axis) -> list[Mark]:
+    """Return the marks of the key frames in order of time, moved apart to stay readable."""
+    index_of = {int(seq): index for index, seq in enumerate(content.timeline.seq)}
+    marks = sorted((float(axis.x[index_of[key.seq]]), key.rank) for key in content.key_frames)
+    circles = spread([x for x, _ in marks], _MARK_GAP, RIGHT)
+    return [Mark(rank, x, circle) for (x, rank), circle in zip(marks, circles, strict=True)]
+
+
+def build_points(content: ReportContent) -> list[tuple[float, str]]:
+    """Return (x, words) of each column; the words tell of its frame with the highest probability.
+
+    A column holds one frame, or several in a clip with more frames than columns.
+    """
+    line, axis = content.timeline, build_axis(content)
+    smoothed = line.smoothed[:, content.classes.index(content.positive_class)]
+    points = []
+    for group in axis.groups:
+        best = max(group, key=lambda frame: np.nan_to_num(smoothed[frame], nan=-1.0))
+        words = wording.point_words(content, best, len(group))
+        points.append((round(float(axis.x[best]), 1), words))
+    return points
+
+
+def build_legend(content: ReportContent) -> tuple[tuple[str, str], ...]:
+    """Return each look of the timeline, as the kind of a shape, and what it stands for."""
     return (
-        f"The smoothed probability of {printable(content.positive_class)} peaks at "
-        f"{values[best]:.2f} ({place}) and is at or above the threshold of "
-        f"{content.threshold:.2f} in {above} of {known.size} frames."
+        ("smoothed", "smoothed"),
+        ("dot" if len(content.timeline.seq) <= _MOST_DOTS else "raw", "each frame"),
+        ("threshold", f"threshold {content.threshold:.2f}"),
+        ("uncertain", "uncertain"),
+        ("unfamiliar", "unlike the training data"),
+        ("invalid", "not used"),
+        ("mark", "key frame by rank"),
     )
 
 
 def _y(value: float) -> float:
-    return _BOTTOM - value * (_BOTTOM - _TOP)
+    return BOTTOM - value * (BOTTOM - TOP)
 
 
-def _draw_line(name: str, values: NDArray[np.float32], axis: Axis) -> Markup:
-    parts, pen_down = [], False
+def _line(kind: str, values: NDArray[np.float32], axis: Axis) -> Line:
+    strokes: list[list[Point]] = []
+    pen_down = False
     for index in axis.extremes(values):
         known = math.isfinite(values[index])
+        if known and not pen_down:
+            strokes.append([])
         if known:
-            point = f"{axis.x[index]:.1f} {_y(float(values[index])):.1f}"
-            parts.append(f"L{point}" if pen_down else f"M{point}L{point}")
+            strokes[-1].append((float(axis.x[index]), _y(float(values[index]))))
         pen_down = known
-    return Markup('<path class="{}" d="{}"/>').format(name, "".join(parts))
+    return Line(kind, tuple(map(tuple, strokes)))
 
 
-def _draw_raw(values: NDArray[np.float32], axis: Axis) -> Markup:
-    """Draw each frame as a dot in a short clip, as a thin line in a long one."""
+def _raw(values: NDArray[np.float32], axis: Axis) -> Iterator[Shape]:
+    """Show each frame as a dot in a short clip, as a thin line in a long one."""
     if values.size > _MOST_DOTS:
-        return _draw_line("raw", values, axis)
-    dot = Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="2.5"/>')
-    known = np.flatnonzero(np.isfinite(values))
-    return Markup().join(dot.format(axis.x[i], _y(float(values[i]))) for i in known)
+        yield _line("raw", values, axis)
+        return
+    for index in np.flatnonzero(np.isfinite(values)):
+        yield Dot((float(axis.x[index]), _y(float(values[index]))))
 
 
-def _draw_bands(line: Timeline, axis: Axis) -> Markup:
+def _bands(line: Timeline, axis: Axis) -> Iterator[Band]:
     """Shade the runs of frames that were not believed, unlike the training data, or uncertain."""
     ranks = np.array([_rank(*pair) for pair in zip(line.state, line.label, strict=True)], np.int64)
-    band = Markup('<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"/>')
-    return Markup().join(
-        band.format(_BANDS[rank], left, _TOP, max(right - left, 1.0), _BOTTOM - _TOP)
-        for rank, left, right in axis.runs(ranks)
-        if rank
-    )
+    for rank, left, right in axis.runs(ranks):
+        if rank:
+            yield Band(_BANDS[rank], left, max(right - left, 1.0))
 
 
 def _rank(state: str, label: str) -> int:
@@ -112,41 +174,13 @@ def _rank(state: str, label: str) -> int:
     return 2 if state == "not_ultrasound" else 3
 
 
-def _draw_grid(axis: Axis, has_time: bool) -> Markup:
-    level = Markup('<path class="grid" d="M{} {:.1f}H{}"/>{}')
-    tick = Markup('<path class="tick" d="M{:.1f} {}v5"/>{}')
-    unit = "time in the clip, seconds" if has_time else "frame number (the source has no clock)"
-    parts = [
-        level.format(_LEFT, _y(value), _RIGHT, _text(_LEFT - 8, _y(value) + 4, f"{value:g}", "end"))
-        for value in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
-    for value in axis.ticks(whole=not has_time):
-        label = _text(axis.place(value), _BOTTOM + 19, f"{value:.10g}", "middle")
-        parts.append(tick.format(axis.place(value), _BOTTOM, label))
-    parts.append(_text((_LEFT + _RIGHT) / 2, _HEIGHT - 6, unit, "middle"))
-    return Markup().join(parts)
-
-
-def _draw_marks(content: ReportContent, axis: Axis) -> Markup:
-    """Draw the key frames as numbered circles above the plot, moved apart to stay readable."""
-    index_of = {int(seq): index for index, seq in enumerate(content.timeline.seq)}
-    marks = sorted((float(axis.x[index_of[key.seq]]), key.rank) for key in content.key_frames)
-    circles = spread([x for x, _ in marks], _MARK_GAP, _RIGHT)
-    shape = Markup(
-        '<g class="mark"><path d="M{:.1f} {}L{:.1f} {}V{}"/>'
-        '<circle cx="{:.1f}" cy="{}" r="{}"/>{}</g>'
-    )
-    low_y = _MARK_Y + _MARK_RADIUS
-    return Markup().join(
-        shape.format(
-            *(circle, low_y, x, low_y + 14, _BOTTOM, circle, _MARK_Y, _MARK_RADIUS),
-            _text(circle, _MARK_Y + 4.5, str(rank), "middle"),
-        )
-        for (x, rank), circle in zip(marks, circles, strict=True)
-    )
-
-
-def _text(x: float, y: float, words: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        x, y, anchor, words
-    )
+def _grid(axis: Axis, content: ReportContent) -> Iterator[Shape]:
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = _y(value)
+        yield Line("grid", (((LEFT, y), (RIGHT, y)),))
+        yield Words((LEFT - 8, y + 4), f"{value:g}", "end")
+    for value in axis.ticks(whole=not content.timeline.has_time):
+        x = axis.place(value)
+        yield Line("tick", (((x, BOTTOM), (x, BOTTOM + 5)),))
+        yield Words((x, BOTTOM + 19), f"{value:.10g}", "middle")
+    yield Words(((LEFT + RIGHT) / 2, HEIGHT - 6), wording.axis_words(content), "middle")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engines.preprocess import cam_to_image, place
 from engines.spec import ModelSpec
+from stream.errors import StorageError
 from stream.report.content import KeyFrame, ReportContent, Timeline
 from stream.session.journal import open_reading
 from stream.session.manifest import JOURNAL, Manifest
@@ -23,6 +24,9 @@ DISCLAIMER = (
 )
 
 
+WORKING_COPY = (
+    "Working copy: neither masked nor searched for text; `stream report` makes the one to hand on."
+)
 EXPLAINED_SIGMA_PX = 2.0
 """Width of the blur over integrated gradients, in pixels of the model input: single pixels jump."""
 EXPLAINED_QUANTILE = 0.995
@@ -33,6 +37,12 @@ _STANDING = {
     "default": "the default FP32 engine, checked against ONNX Runtime",
     "forced": "FORCED by the user, not accepted by the gate",
 }
+
+
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, OverflowError, AttributeError),
+    *(msgspec.MsgspecError, cv2.error),
+)
 
 
 def read_content(folder: Path, manifest: Manifest) -> ReportContent:
@@ -46,12 +56,15 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
     Raises
     ------
     StorageError
-        If the journal cannot be read.
+        If the journal cannot be read, or holds what a journal of ours cannot hold.
     """
     spec = manifest.model.spec
-    with open_reading(folder / JOURNAL) as db:
-        timeline = _read_timeline(db, len(spec.classes))
-        key_frames = _scale_explained(_read_key_frames(db, spec, timeline.has_time))
+    try:
+        with open_reading(folder / JOURNAL) as db:
+            timeline = _read_timeline(db, len(spec.classes))
+            key_frames = _scale_explained(_read_key_frames(db, spec, timeline.has_time))
+    except _DAMAGE as error:
+        raise StorageError(str(folder / JOURNAL), f"damaged: {error}", "run it again") from error
     return ReportContent(
         clip_name=manifest.input.info.name,
         source=_source_facts(manifest),
@@ -69,7 +82,21 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
         partial=manifest.partial or not manifest.complete,
         provenance=_provenance(manifest),
         disclaimer=DISCLAIMER,
+        pixel_spacing_mm=_spacing(manifest),
+        live=manifest.live is not None,
+        working_copy=_is_working_copy(manifest),
     )
+
+
+def _is_working_copy(manifest: Manifest) -> bool:
+    """Tell whether the pictures may show somebody; those of a phantom do not."""
+    return not manifest.input.uri.startswith("phantom:")
+
+
+def _spacing(manifest: Manifest) -> tuple[float, float] | None:
+    """Return the pixel spacing, or None where a foreign manifest holds one that cannot be."""
+    spacing = manifest.input.info.pixel_spacing_mm
+    return spacing if spacing and all(1e-4 < mm < 100 for mm in spacing) else None
 
 
 def _engine_warning(manifest: Manifest) -> str:
@@ -91,14 +118,14 @@ def _read_timeline(db: sqlite3.Connection, classes: int) -> Timeline:
         has_time=has_time,
         probs=_numbers([row["probs"] for row in rows], classes),
         smoothed=_numbers([row["smoothed"] for row in rows], classes),
-        label=tuple(row["label"] for row in rows),
-        state=tuple(row["state"] for row in rows),
+        label=tuple(str(row["label"]) for row in rows),
+        state=tuple(str(row["state"]) for row in rows),
     )
 
 
 def _numbers(texts: list[str | None], classes: int) -> NDArray[np.float32]:
     nothing = [float("nan")] * classes
-    rows = [msgspec.json.decode(text) if text else nothing for text in texts]
+    rows = [msgspec.json.decode(text, type=list[float]) if text else nothing for text in texts]
     return np.array(rows, np.float32).reshape(len(rows), classes)
 
 
@@ -111,19 +138,21 @@ def _read_key_frames(db: sqlite3.Connection, spec: ModelSpec, has_time: bool) ->
 
 def _key_frame(row: sqlite3.Row, spec: ModelSpec, has_time: bool) -> KeyFrame:
     image = decode_png(row["image_png"])
-    cam = np.frombuffer(row["cam"], "<f4").reshape(msgspec.json.decode(row["cam_shape"]))
+    cam = np.frombuffer(row["cam"], "<f4").reshape(
+        msgspec.json.decode(row["cam_shape"], type=tuple[int, int, int])
+    )
     index = spec.positive_index
     shape_hw = (image.shape[0], image.shape[1])
     on_image = cam_to_image(cam[index], shape_hw, place(shape_hw, spec.input_wh, spec.fit))
-    parts = msgspec.json.decode(row["score_parts"])
+    parts = msgspec.json.decode(row["score_parts"], type=dict[str, float])
     return KeyFrame(
-        rank=row["rank"],
-        seq=row["seq"],
+        rank=int(row["rank"]),
+        seq=int(row["seq"]),
         time_s=row["time_ns"] * 1e-9 if has_time else None,
-        score=row["score"],
+        score=float(row["score"]),
         score_parts=parts,
         reason=_reason(parts, row["displaced"], spec),
-        probs=np.array(msgspec.json.decode(row["probs"]), np.float32),
+        probs=_numbers([row["probs"]], len(spec.classes))[0],
         shown_class=spec.positive_class,
         image=image,
         saliency=np.clip(on_image / spec.cam_scale[index], 0.0, 1.0).astype(np.float32),
@@ -168,9 +197,16 @@ def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> 
 
 
 def decode_png(data: bytes) -> NDArray[np.uint8]:
-    """Return a picture of the journal: (H, W) grey or (H, W, 3) RGB, uint8."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert image is not None, "the journal holds what we encoded"
+    """Return a picture of the journal: (H, W) grey or (H, W, 3) RGB, uint8.
+
+    Raises
+    ------
+    ValueError
+        If it is none that we encoded.
+    """
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None or image.dtype != np.uint8 or (image.ndim == 3 and image.shape[2] != 3):
+        raise ValueError("a key frame is not a grey or RGB picture of 8 bits")
     rgb = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb.astype(np.uint8, copy=False)
 
@@ -179,11 +215,16 @@ def _source_facts(manifest: Manifest) -> dict[str, str]:
     source = manifest.input.info
     width, height = source.size_wh
     rate = f"{source.rate_hz:.2f} frames/s" if source.rate_hz else "no clock"
+    spacing = _spacing(manifest)
+    known = (
+        {"Pixel spacing": "{:.4g} x {:.4g} mm, rows x columns".format(*spacing)} if spacing else {}
+    )
     return {
         "File": source.name,
         "Kind": source.kind,
         "Picture": f"{width} x {height} px, {rate}",
         "Format": source.detail,
+        **known,
         "SHA-256": source.sha256 or "none: generated",
     }
 
@@ -192,7 +233,8 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
     spec, model, engine = manifest.model.spec, manifest.model, manifest.model.engine
     settings = msgspec.to_builtins(manifest.config)
     full_scale = spec.cam_scale[spec.positive_index]
-    return {
+    privacy = {"Privacy": WORKING_COPY} if _is_working_copy(manifest) else {}
+    return privacy | {
         "Model": f"{spec.name}, classes {', '.join(spec.classes)}",
         "Model SHA-256": model.digest,
         "Engine made from SHA-256": engine.model_digest,

@@ -24,7 +24,7 @@ from stream.sources.base import SourceInfo
 MANIFEST = "manifest.json"
 JOURNAL = "journal.sqlite"
 SCHEMA = 2
-LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "pydicom")
+LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "pydicom", "reportlab")
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

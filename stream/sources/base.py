@@ -24,6 +24,8 @@ class SourceInfo:
     frame_count : declared number of frames, or None; never trusted
     detail : codec, container, transfer syntax and the like, for people
     sha256 : digest of the input bytes, empty for the phantom
+    pixel_spacing_mm : millimetres from one row to the next, and from one column to the next, of
+        the picture as yielded; None where the input does not say
     """
 
     kind: str
@@ -33,6 +35,7 @@ class SourceInfo:
     frame_count: int | None
     detail: str
     sha256: str
+    pixel_spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from stream.sources.dicom_frames import DamagedFrameError, Frames, find_frames, 
 from stream.sources.dicom_header import Header, read_header
 from stream.sources.dicom_layout import read_layout
 from stream.sources.dicom_pixels import FrameDecoder, build_decoder
+from stream.sources.dicom_spacing import Spacing, read_spacing_mm
 from stream.sources.dicom_tables import build_table
 from stream.sources.dicom_values import Values
 from stream.sources.regular import digest_file, open_regular, shown_name
@@ -103,7 +104,7 @@ def open_dicom(path: str) -> DicomReader:
         frames = find_frames(layout, header, name)
         decoder = build_decoder(header, _table(header, values, name), name)
         clock = read_clock(values, len(frames.spans))
-        info = _describe(header, clock, name, digest)
+        info = _describe(header, clock, (name, digest), read_spacing_mm(layout, header))
         known = [*frames.problems, *_clock_problems(clock, len(frames.spans))]
         closing.pop_all()
         return DicomReader(info, file, layout.stream, frames, decoder, clock, known)
@@ -116,8 +117,11 @@ def _table(header: Header, values: Values, name: str) -> NDArray[np.uint8] | Non
         raise SourceError(name, str(error), "export the file again", fault="D07") from error
 
 
-def _describe(header: Header, clock: Clock, name: str, digest: str) -> SourceInfo:
+def _describe(
+    header: Header, clock: Clock, name_digest: tuple[str, str], spacing_mm: Spacing | None
+) -> SourceInfo:
     declared = header.declared_frames
+    name, digest = name_digest
     return SourceInfo(
         kind="dicom",
         name=name,
@@ -126,6 +130,7 @@ def _describe(header: Header, clock: Clock, name: str, digest: str) -> SourceInf
         frame_count=declared if declared is not None and declared > 0 else None,
         detail=f"{header.sop_class.name}, {header.syntax.name}, {header.photometric}",
         sha256=digest,
+        pixel_spacing_mm=spacing_mm,
     )
 
 

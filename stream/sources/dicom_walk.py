@@ -5,8 +5,9 @@ The walk never recurses and never allocates what a length field asks for.
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
@@ -73,12 +74,13 @@ class Walk:
     little: bool = True
     inside: list[_Open] = field(default_factory=list)
 
-    def elements(self, only_group: int | None = None) -> Iterator[Element]:
-        """Yield top-level elements; `position` is at the first element not yielded.
+    def elements(self, only_group: int | None = None, depth: int = 0) -> Iterator[Element]:
+        """Yield the elements of one level; `position` is at the first element not yielded.
 
         Parameters
         ----------
         only_group : stop in front of the first top-level element of another group
+        depth : how many sequences and items the yielded elements lie inside of; 0 is the top
 
         Raises
         ------
@@ -91,7 +93,7 @@ class Walk:
                 self._delimit(element)
                 continue
             self._check_length(element)
-            if not self.inside:
+            if len(self.inside) == depth:
                 yield element
             self._enter_or_skip(element)
 
@@ -169,6 +171,35 @@ class Walk:
 
     def _error(self, fault: str, problem: str) -> SourceError:
         return SourceError(self.name, problem, "export the file again", fault=fault)
+
+
+def read_items(
+    value: bytes, wanted: Mapping[int, str], *, implicit: bool, little: bool
+) -> list[dict[str, bytes]]:
+    """Return the raw values of each item of a sequence, by keyword.
+
+    Parameters
+    ----------
+    value : all bytes of the sequence, a delimiter at its end included
+    wanted : keywords by tag
+
+    Raises
+    ------
+    SourceError
+        If the items are broken.
+    """
+    walk = Walk(io.BytesIO(value), len(value), "sequence", 0, implicit, little)
+    walk.inside.append(_Open("sequence", len(value), implicit))
+    items: list[dict[str, bytes]] = []
+    item = None
+    for element in walk.elements(depth=2):
+        if walk.inside[1] is not item:
+            item = walk.inside[1]
+            items.append({})
+        keyword = wanted.get(element.tag)
+        if keyword and element.length is not None:
+            items[-1][keyword] = read_at(walk.stream, element.offset, element.length)
+    return items
 
 
 def _dictionary_vr(tag: int) -> str:

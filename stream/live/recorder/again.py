@@ -67,7 +67,7 @@ def analyse_again(folder: Path, manifest: Manifest, engine: Engine) -> Again:
         rows = db.execute("SELECT * FROM frames ORDER BY seq").fetchall()
         lost = tuple(Loss(*row) for row in db.execute("SELECT * FROM losses ORDER BY first_seq"))
         starts = {row["seq"] for row in db.execute("SELECT seq FROM events WHERE kind = 'worker'")}
-        pictures = _Pictures(folder, manifest, db)
+        pictures = Pictures(folder, manifest, db)
         had = pictures.had([row for row in rows if row["state"] not in UNREPEATABLE])
         again = _Repeat(manifest, engine, starts, whole=not pictures.partial)
         differences = [
@@ -128,7 +128,7 @@ def _decisions(prediction: Prediction, tracked: Tracked) -> dict[str, str | None
     }
 
 
-class _Pictures:
+class Pictures:
     """The pictures of a session, in order of `seq`.
 
     Attributes

@@ -1,0 +1,6 @@
+"""DICOM objects of a report: pictures, key objects, structured report, encapsulated PDF."""
+
+from stream.report.dicom.origin import Origin, read_origin, require_dicom
+from stream.report.dicom.write import write_dicom
+
+__all__ = ["Origin", "read_origin", "require_dicom", "write_dicom"]

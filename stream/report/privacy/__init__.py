@@ -1,0 +1,6 @@
+"""What may leave the machine: pictures without their surroundings, no text, no names."""
+
+from stream.report.privacy.policy import ExportPolicy, ExportRefused
+from stream.report.privacy.protect import protect
+
+__all__ = ["ExportPolicy", "ExportRefused", "protect"]

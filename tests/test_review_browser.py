@@ -1,0 +1,263 @@
+"""The review page in a real browser, by keyboard and mouse; `make system-deps` installs one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.review_rows import READ_BACK
+from stream.review.chain import read_chain
+from stream.review.export import Wish, export_labels
+from tests.browser import open_browser
+from tests.review_sessions import analyse, make_session, reviewing, write_uneven
+from train.data.samples import read_frames
+
+REAL = Path("/work/shared/data/clips/clarius-ocular-short.mp4")
+SHOTS = None  # a folder here keeps the screenshots
+READY = "window.review && review.player.ready && !review.player.seeking"
+STILL = "!review.player.seeking && !review.player.playing"
+OVERLAY = "!document.getElementById('map').hidden"
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    return make_session(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser):
+    browser.log.clear()
+    browser.resize(1280, 720)
+    yield browser
+    assert browser.log == [], "the page breaks no rule of its own and throws nothing"
+    browser.open("about:blank")
+
+
+def enter(page, review):
+    page.open(review.address)
+    page.until(READY)
+
+
+def shown(page):
+    page.until(STILL)
+    return page.run("review.player.shown")
+
+
+def labels(page):
+    return page.run("review.labels()")
+
+
+def call(page, key):
+    page.until(f"review.labels().calls['{key}']")
+    return labels(page)["calls"][key]
+
+
+def trail(session, reader):
+    folder = session.with_name(f"{session.name}.review")
+    return [r for r in read_chain(folder / f"{reader}.jsonl").records if r.what != "open"]
+
+
+def test_the_token_leaves_the_address_and_the_page_can_be_loaded_again(page, session):
+    with reviewing(session, "--reader", "addr") as review:
+        enter(page, review)
+        assert page.run("location.href") == f"http://127.0.0.1:{review.port}/"
+        page.call("Page.reload")
+        page.until(READY)
+        assert page.run("document.cookie") == ""
+
+
+def test_every_frame_that_is_asked_for_is_the_frame_on_the_screen(page, session):
+    with reviewing(session, "--reader", "seek") as review:
+        enter(page, review)
+        read_back = READ_BACK.replace("1280", "320")
+        for frame in [*np.random.default_rng(1).integers(70, size=25).tolist(), 0, 69, 1, 68]:
+            page.run(f"review.player.seek({frame}); review.player.settled()")
+            assert (page.run("review.player.shown"), page.run(read_back)) == (frame, frame)
+
+
+def test_uneven_times_and_an_odd_size_keep_every_frame(page, tmp_path):
+    times = [0, 1, 2, 40, 41, 500, 503, 2500, 2501, 2502, 2600]
+    clip = write_uneven(tmp_path / "uneven.mkv", times, (321, 241))
+    with reviewing(analyse(clip, tmp_path), "--reader", "vfr") as review:
+        enter(page, review)
+        read_back = READ_BACK.replace("1280", "320")
+        for frame in [10, 0, 5, 8, 2, 7, 1, 9, 3, 6, 4]:
+            page.run(f"review.player.seek({frame}); review.player.settled()")
+            assert (page.run("review.player.shown"), page.run(read_back)) == (frame, frame)
+
+
+def test_the_keyboard_does_everything(page, session):
+    with reviewing(session, "--reader", "keys") as review:
+        enter(page, review)
+        for key, shift, expected in (
+            ("ArrowRight", False, 1),
+            ("ArrowRight", True, 11),
+            ("ArrowLeft", False, 10),
+            ("ArrowLeft", True, 0),
+            ("End", False, 69),
+            ("Home", False, 0),
+        ):
+            page.press(key, shift=shift)
+            assert shown(page) == expected
+        page.press("2")
+        assert call(page, "0:0") == {"decision": "labelled", "label": "red"}
+        page.press("a")
+        page.until("review.labels().calls['0:0'].decision === 'accepted'")
+        page.press("u")
+        page.until("review.labels().calls['0:0'].decision === 'labelled'")
+        page.press("ArrowRight")
+        page.press("x")
+        assert call(page, "0:1") == {"decision": "rejected", "label": ""}
+        page.press("2", shift=True)
+        assert call(page, "clip") == {"decision": "labelled", "label": "red"}
+        page.press("c", shift=True)
+        page.until("!review.labels().calls.clip")
+        page.press("n")
+        page.until("document.getElementById('note-dialog').open")
+        page.write("see 1 a x k")
+        page.press("Enter", ctrl=True)
+        page.until("review.labels().notes['0:1'] === 'see 1 a x k'")
+    said = [(record.what, record.target) for record in trail(session, "keys")]
+    assert said == [
+        ("label", (0, 0)),
+        ("accept", (0, 0)),
+        ("undo", (0, 0)),
+        ("reject", (0, 1)),
+        ("label", None),
+        ("clear", None),
+        ("note", (0, 1)),
+    ]
+
+
+def test_key_frames_saliency_and_help_answer_to_their_keys(page, session):
+    with reviewing(session, "--reader", "key2") as review:
+        review.wait_for("maps")
+        enter(page, review)
+        places = sorted(
+            k["index"] for k in json.loads(review.ask("GET", "/api/clip")[1])["said"]["keys"]
+        )
+        page.press("k")
+        assert shown(page) == places[0]
+        page.press("ArrowDown")
+        assert shown(page) == places[1]
+        page.press("j")
+        assert shown(page) == places[0]
+        page.press("h")
+        page.until(OVERLAY)
+        page.press("ArrowRight")
+        page.until(OVERLAY)
+        page.press("h")
+        page.until("document.getElementById('map').hidden")
+        page.press("?")
+        page.until("document.getElementById('help').open")
+        page.press("Escape")
+        page.until("!document.getElementById('help').open")
+
+
+def test_a_label_given_while_playing_is_that_of_the_frame_that_stays(page, session):
+    with reviewing(session, "--reader", "play") as review:
+        enter(page, review)
+        page.press(" ")
+        page.until("review.player.playing && review.player.shown > 5")
+        page.press("2")
+        page.until("Object.keys(review.labels().calls).length === 1")
+        frame = shown(page)
+        assert page.run(READ_BACK.replace("1280", "320")) == frame
+        assert list(labels(page)["calls"]) == [f"0:{frame}"]
+
+
+def test_space_after_a_click_plays_and_presses_no_button_twice(page, session):
+    with reviewing(session, "--reader", "mouse") as review:
+        enter(page, review)
+        page.click("#frame-choices button")
+        assert call(page, "0:0") == {"decision": "labelled", "label": "blue"}
+        page.press(" ")
+        page.until("review.player.playing")
+        page.press(" ")
+        page.until(STILL)
+    assert [record.what for record in trail(session, "mouse")] == ["label"]
+
+
+def test_a_click_on_the_timeline_goes_there(page, session):
+    with reviewing(session, "--reader", "time") as review:
+        enter(page, review)
+        page.click("#timeline", 0.5, 0.5)
+        assert 30 <= shown(page) <= 38
+
+
+def test_a_save_that_fails_is_said_and_the_label_is_not_shown(page, session):
+    with reviewing(session, "--reader", "gone") as review:
+        enter(page, review)
+        review.end()
+        page.press("2")
+        page.until("document.getElementById('alert').textContent.startsWith('NOT SAVED')")
+        assert labels(page)["calls"] == {}
+        page.log.clear()  # the browser logs the connection that was refused
+
+
+def test_nothing_of_the_model_is_on_the_page_of_a_blind_reader(page, session):
+    with reviewing(session, "--reader", "blind", "--blind") as review:
+        enter(page, review)
+        text = page.run("document.body.innerText")
+        assert "Model" not in text
+        assert "Accept" not in text
+        page.press("h")
+        page.press("k")
+        assert page.run("document.getElementById('map').hidden")
+        page.press("1")
+        assert call(page, "0:0")["label"] == "blue"
+
+
+@pytest.mark.parametrize("size_wh", [(1280, 720), (1920, 1080)])
+def test_all_of_the_page_fits_the_screen(page, session, size_wh):
+    with reviewing(session, "--reader", "size") as review:
+        page.resize(*size_wh)
+        enter(page, review)
+        page.press("1")
+        call(page, "0:0")
+        assert (
+            page.run(
+                "[...document.querySelectorAll('button, canvas, video, h1, h2, p, output')]"
+                ".filter((e) => !e.hidden && e.offsetParent && !e.closest('#list, dialog'))"
+                ".filter((e) => { const b = e.getBoundingClientRect(); return b.right > innerWidth"
+                " || b.bottom > innerHeight || b.left < 0 || b.top < 0; }).map((e) => e.outerHTML)"
+            )
+            == []
+        )
+
+
+@pytest.mark.parametrize("what", [pytest.param("real", marks=pytest.mark.slow), "phantom"])
+def test_labels_of_a_real_review_go_into_training_unchanged(page, tmp_path, what):
+    if what == "real" and not REAL.exists():
+        pytest.skip("the shared clips are not here")
+    address = "phantom:kidney?seed=21&seconds=1&finding=dilated&size=320x240"
+    folder = analyse(str(REAL) if what == "real" else address, tmp_path)
+    with reviewing(folder, "--reader", "anna", "--group", "P1") as review:
+        enter(page, review)
+        page.press("ArrowRight")
+        shown(page)
+        page.press("1")
+        call(page, "0:1")
+        page.click("#timeline", 0.9, 0.5)
+        last = shown(page)
+        page.press("2")
+        call(page, f"0:{last}")
+        picture = page.picture(SHOTS and SHOTS / f"{what}.png")
+        assert picture[150:400, 200:700].std() > 5
+    wish = Wish("anna", tmp_path / "out", accept_text="test: an ocular phantom")
+    assert export_labels([folder], wish, lambda done: None) == 2
+    samples = read_frames(tmp_path / "out", ("blue", "red"))
+    assert [(sample.label, sample.group) for sample in samples] == [(0, "P1"), (1, "P1")]
