@@ -13,7 +13,7 @@ from stream.errors import StorageError
 from stream.replay import REPORT
 from stream.report.content import ReportContent
 from stream.report.write import FORMATS, Format, encode_report
-from stream.session.content import read_content
+from stream.session.content import read_content, was_masked
 from stream.session.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     deidentify: bool = False
     burned_in: Literal["YES", "NO", ""] = ""
 
-    def policy(self, manifest: Manifest) -> ExportPolicy:
-        """Return the policy for a session, of which the manifest tells the rest."""
+    def policy(self, session: Path, manifest: Manifest) -> ExportPolicy:
+        """Return the policy for a session, which tells the rest."""
         from stream.report.privacy import ExportPolicy
 
         return ExportPolicy(
             **msgspec.structs.asdict(self),
             synthetic=manifest.input.uri.startswith("phantom:"),
-            masked_before=manifest.live is not None and manifest.live.masked,
+            masked_before=was_masked(session, manifest),
         )
 
 
@@ -78,7 +78,7 @@ def protect_content(session: Path, manifest: Manifest, export: Export) -> Report
     """
     from stream.report.privacy import protect
 
-    return protect(read_content(session, manifest), export.policy(manifest))
+    return protect(read_content(session, manifest), export.policy(session, manifest))
 
 
 def digest_again(session: Path, manifest: Manifest, exports: Exports) -> Mapping[str, str]:

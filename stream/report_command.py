@@ -14,11 +14,12 @@ from cyclopts import Parameter
 
 from stream import console
 from stream.errors import SourceError, StorageError, UsageError
-from stream.exports import EXPORTS, Export, encode_exports, protect_content, read_exports
+from stream.exports import EXPORTS, Export, Exports, encode_exports, protect_content, read_exports
 from stream.replay import PARTIAL, REPORT
 from stream.report.content import ReportContent
-from stream.report.files import make_folder, write_whole
-from stream.report.write import DEFAULT, PDF, Encoded, Format, encode_report, write_files
+from stream.report.files import cannot_write, make_folder, write_whole
+from stream.report.write import DEFAULT, PDF, Encoded, Format, encode_report, format_of, write_files
+from stream.session.content import is_working_copy
 from stream.session.manifest import (
     JOURNAL,
     Manifest,
@@ -142,7 +143,11 @@ def report(
     folder = make_folder(session / REPORT)
     record = write_whole(folder / EXPORTS, encode_exports(exports))
     written = (*written, record, *write_files(kept, folder))
-    _seal(session, manifest, written)
+    left = _working_copies(folder, manifest, exports) if is_working_copy(manifest) else set()
+    stays = {name: digest for name, digest in manifest.files.items() if name not in left}
+    _seal(session, msgspec.structs.replace(manifest, files=stays), written)
+    _remove(session, left)
+    _warn_of_others(exports, asked)
     _show(session, kept, origin, content)
     return 0 if manifest.complete and not manifest.partial else PARTIAL
 
@@ -202,6 +207,30 @@ def _write_dicom(
     panels = [by_name[name] for name in names if name in by_name]
     folder = make_folder(session / REPORT)
     return write_dicom(content, folder, origin, pdf, panels, deidentify)
+
+
+def _working_copies(folder: Path, manifest: Manifest, exports: Exports) -> set[str]:
+    """Return what the session wrote by itself in formats that nobody has exported."""
+    names = {f"{REPORT}/{path.name}" for path in folder.iterdir()} | set(manifest.files)
+    places = [Path(name) for name in names if Path(name).parent == Path(REPORT)]
+    formats = {place.as_posix(): format_of(place.name) for place in places}
+    return {name for name, kind in formats.items() if kind and kind not in exports}
+
+
+def _remove(session: Path, names: set[str]) -> None:
+    """Take files away, whose digests are gone already: what stays may be handed on."""
+    for name in sorted(names):
+        try:
+            (session / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(session / name, error) from error
+
+
+def _warn_of_others(exports: Exports, asked: Export) -> None:
+    """Name the formats that an earlier export left under another protection."""
+    others = sorted(name for name, export in exports.items() if export != asked)
+    if others:
+        console.warn(f"report: made earlier under another protection: {', '.join(others)}")
 
 
 def _seal(session: Path, manifest: Manifest, written: Sequence[Path]) -> None:

@@ -160,7 +160,8 @@ def _find_session(clip: str, model: Path, out: Path) -> Path | None:
         except StorageError:
             continue
         same = _is_same_input(manifest, clip, info.sha256)
-        if same and manifest.model.digest == digest and manifest.files and manifest.live is None:
+        done = manifest.complete and manifest.files and manifest.live is None
+        if same and manifest.model.digest == digest and done:
             return path.parent
     return None
 

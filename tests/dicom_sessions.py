@@ -23,7 +23,7 @@ from tests.jobs import open_job
 from tests.report_content import draw_sector
 from tests.tiny_model import save_tiny
 
-DATA = Path("/work/shared/data/dicom")
+DATA = Path("../shared/data/dicom")
 OBJECTS = {
     "panel_1": "SCImage",
     "panel_2": "SCImage",

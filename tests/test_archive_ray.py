@@ -7,13 +7,25 @@ import sys
 import psutil
 import pytest
 
-from tests.archive_runs import LIMIT_S, ROOT, first_unlike, kill, plant, run, sessions, start, until
+from tests.archive_runs import (
+    LIMIT_S,
+    ROOT,
+    copy,
+    first_unlike,
+    kill,
+    plant,
+    run,
+    sessions,
+    start,
+    until,
+)
 from tests.ray_cluster import LOOPBACK
 from tests.tiny_model import save_tiny
 
 pytest.importorskip("ray", reason="Ray is not installed; the extra `cluster` has it")
 pytestmark = pytest.mark.slow
 CLUSTER_LIMIT_S = 90
+SHARED = ROOT.parent / "shared/data"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +94,37 @@ def test_f30_killed_twice_at_random_it_ends_with_the_same_table(cluster, place, 
         kept = stamps(out)
     run(place / "in", out, place / "tiny.onnx", "--ray", address)
     assert first_unlike(place / "out", out) is None
+    assert kept.items() <= stamps(out).items()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Return a folder with every real clip and DICOM file, and an archive that nobody disturbed."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared/data is absent")
+    folder = tmp_path_factory.mktemp("real")
+    for name in ("clips", "dicom", "pocus_lung/videos"):
+        copy(SHARED / name, folder / "in" / name)
+    save_tiny(folder)
+    command = (folder / "in", folder / "calm", folder / "tiny.onnx", "--no-report")
+    status, said = run(*command, "--workers", "1")
+    assert status == 0, said
+    return folder
+
+
+@pytest.mark.parametrize("on", ["processes", "ray"])
+def test_f30_all_real_clips_killed_twice_end_with_the_undisturbed_table(cluster, real, on):
+    out, flags = real / on, ("--ray", cluster[0]) if on == "ray" else ()
+    command = (real / "in", out, real / "tiny.onnx", "--no-report", *flags)
+    for wanted in (3, 8):
+        with start(*command) as archive:
+            until(lambda wanted=wanted: len(sessions(out)) >= wanted, archive)
+            kill(archive)
+        assert len(sessions(out)) < len(sessions(real / "calm")), "it was killed on the way"
+    kept = stamps(out)
+    status, said = run(*command)
+    assert status == 0, said
+    assert first_unlike(real / "calm", out) is None
     assert kept.items() <= stamps(out).items()
 
 

@@ -5,10 +5,10 @@ import io
 
 import openpyxl
 import pytest
-from stream.archive.rows import Row
 
 from stream.archive.eyes import rank_entries
 from stream.archive.records import Found
+from stream.archive.rows import Row
 from stream.archive.table import (
     COLUMNS,
     build_cells,

@@ -25,7 +25,7 @@ from stream.archive.scan import scan
 from stream.archive.worklist import WorkList
 from stream.errors import StorageError, UsageError
 from tests.archive_plans import make_plan
-from tests.archive_runs import copy, first_unlike, kill, plant, run, sessions, start
+from tests.archive_runs import first_unlike, kill, plant, run, sessions, start
 from tests.test_archive_worklist import DONE, found, never
 from tests.tiny_model import save_tiny
 
@@ -229,23 +229,6 @@ def test_f30_killed_twice_at_random_it_ends_with_the_same_table(tmp_path, seed):
     run(root, out, model)
     assert first_unlike(tmp_path / "calm", out) is None
     assert kept.items() <= stamps(out).items()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is absent")
-def test_real_clips_killed_on_the_way_give_the_undisturbed_table(tmp_path):
-    root, model = tmp_path / "in", save_tiny(tmp_path)
-    for name in ("clips", "dicom", "pocus_lung/videos/linear"):
-        copy(SHARED / name, root / name)
-    run(root, tmp_path / "calm", model, "--no-report", "--workers", "1")
-    with start(root, tmp_path / "out", model, "--no-report") as process:
-        try:
-            process.wait(6)
-        except subprocess.TimeoutExpired:
-            kill(process)
-    status, said = run(root, tmp_path / "out", model, "--no-report")
-    assert status == 0, said
-    assert first_unlike(tmp_path / "calm", tmp_path / "out") is None
 
 
 def stamps(out):

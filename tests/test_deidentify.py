@@ -12,7 +12,7 @@ from pydicom.uid import ComprehensiveSRStorage, UltrasoundImageStorage
 from stream.report.confidentiality import ACTION_OF
 from stream.report.deidentify import deidentify, new_uid
 
-REAL = Path("/work/shared/data/dicom")
+REAL = Path("../shared/data/dicom")
 KEY = b"a key of this test"
 WHO = "DOE^JANE"
 

@@ -16,7 +16,7 @@ from tests.scanner_screens import phantom
 
 pytestmark = pytest.mark.timeout(120)
 
-REAL = Path("/work/shared/data")
+REAL = Path("../shared/data")
 HERSHEY = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX)
 TURNS = (0, 20, 90, 180)
 

@@ -72,6 +72,14 @@ def test_a_named_format_is_written_alone_and_sealed(phantom, capsys):
     assert f"pdf: {phantom / PDF}" in capsys.readouterr().out
 
 
+def test_d13_an_export_leaves_no_working_copy_beside_it_and_verify_holds(video):
+    assert {PAGE, "report/frame_1.png", "report/report.json"} <= names(video)
+    assert report(video, "--pdf", *ACCEPT) == 0
+    assert {name for name in names(video) if "/" in name} == {PDF, "report/exports.json"}
+    assert read_manifest(video).files == file_digests(video)
+    assert main(["verify", str(video)]) == 0
+
+
 def test_verify_makes_exported_formats_again_under_the_same_protection(video):
     assert report(video, "--pdf", "--html", *ACCEPT) == 0
     assert report(video, "--csv", "--no-mask", *ACCEPT) == 0

@@ -14,7 +14,7 @@ from tests.browser import open_browser
 from tests.review_sessions import analyse, make_session, reviewing, write_uneven
 from train.data.samples import read_frames
 
-REAL = Path("/work/shared/data/clips/clarius-ocular-short.mp4")
+REAL = Path("../shared/data/clips/clarius-ocular-short.mp4")
 SHOTS = None  # a folder here keeps the screenshots
 READY = "window.review && review.player.ready && !review.player.seeking"
 STILL = "!review.player.seeking && !review.player.playing"
@@ -97,6 +97,17 @@ def test_uneven_times_and_an_odd_size_keep_every_frame(page, tmp_path):
         for frame in [10, 0, 5, 8, 2, 7, 1, 9, 3, 6, 4]:
             page.run(f"review.player.seek({frame}); review.player.settled()")
             assert (page.run("review.player.shown"), page.run(read_back)) == (frame, frame)
+
+
+def test_a_quick_hand_judges_the_frame_that_was_asked_for(page, session):
+    with reviewing(session, "--reader", "quick") as review:
+        enter(page, review)
+        for key in ("ArrowRight", "1", "ArrowRight", "2", "ArrowRight", "x"):
+            page.press(key)
+        page.until("Object.keys(review.labels().calls).length === 3")
+        assert call(page, "0:1")["label"] == "blue"
+        assert call(page, "0:2")["label"] == "red"
+        assert call(page, "0:3")["decision"] == "rejected"
 
 
 def test_the_keyboard_does_everything(page, session):

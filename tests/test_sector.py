@@ -16,7 +16,7 @@ from stream.sources.phantom.spec import FINDINGS
 from tests.scanner_screens import colour_bars, phantom, screens, text_screen
 
 pytestmark = pytest.mark.timeout(120)
-REAL = Path("/work/shared/data")
+REAL = Path("../shared/data")
 TRIANGLE = Sector((20, 8, 84, 56), ((52, 8), (84, 40), (60, 56), (21, 44)), (96, 64))
 LAYOUTS = {
     "grey": [()],

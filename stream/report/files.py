@@ -28,11 +28,21 @@ def write_whole(path: Path, data: bytes) -> Path:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name on the disk too, not only what it stands for."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def make_folder(folder: Path) -> Path:

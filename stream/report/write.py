@@ -27,6 +27,14 @@ class Encoded(NamedTuple):
     data: bytes
 
 
+def format_of(name: str) -> Format | None:
+    """Return the format that a file of a report belongs to; None for what is no part of any."""
+    named: dict[str, Format] = {"predictions.csv": "csv", "report.json": "csv"}
+    named |= {PDF: "pdf", PAGE: "html"}
+    is_picture = name.startswith("frame_") and name.endswith(".png")
+    return "png" if is_picture else named.get(name)
+
+
 def write_report(
     content: ReportContent, folder: Path, formats: Set[Format] = DEFAULT
 ) -> tuple[Path, ...]:

@@ -21,7 +21,7 @@ from stream.review.clip import ReviewClip
 from stream.review.pictures import filmed_frames, read_pictures
 from stream.review.records import Call, Labels
 from stream.review.stored import clip_id, open_stored, read_labels
-from stream.session.content import read_content
+from stream.session.content import read_content, was_masked
 from stream.session.record import encode_png
 from stream.sources.discover import PHANTOM
 
@@ -109,7 +109,7 @@ def _write_frames(clip: ReviewClip, labels: Labels, wish: Wish) -> Iterator[tupl
     if not chosen:
         return
     content, policy = read_content(clip.folder, clip.manifest), _policy(clip, wish)
-    source = clip_id(clip.manifest)
+    source = clip_id(clip)
     wanted = ((i, p.to_image().copy()) for i, p in read_pictures(clip) if i in chosen)
     while batch := list(islice(wanted, _BATCH)):
         keys = [_as_key(clip, index, image) for index, image in batch]
@@ -138,7 +138,7 @@ def _policy(clip: ReviewClip, wish: Wish) -> ExportPolicy:
         mask=wish.mask,
         accept_text=wish.accept_text,
         synthetic=manifest.input.uri.startswith(PHANTOM),
-        masked_before=manifest.live is not None and manifest.live.masked,
+        masked_before=was_masked(clip.folder, manifest),
     )
 
 
@@ -167,7 +167,7 @@ def _judgements(
 ) -> Iterator[tuple[object, ...]]:
     """Yield all that a reader said, rejected frames and notes too."""
     for clip, labels in read:
-        name = clip_id(clip.manifest)
+        name = clip_id(clip)
         targets = labels.calls.keys() | labels.notes.keys()
         for target in sorted(targets, key=lambda place: place or (-1, -1)):
             call = labels.calls.get(target)

@@ -63,7 +63,7 @@ def make_film(clip: ReviewClip, tick: Tick) -> Film:
     StorageError
         If the film cannot be written.
     """
-    part = clip.review_folder / f"{FILM}.part"
+    part = clip.review_folder / f"{FILM}.{os.getpid()}.part"
     try:
         count, size_wh = _write(clip, part, tick)
         with part.open("rb") as file:

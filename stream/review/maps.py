@@ -168,7 +168,7 @@ def _ask(clip: ReviewClip, engine: Engine, tick: Tick) -> Iterator[tuple[int, Ma
 def _write(clip: ReviewClip, maps: dict[int, Map]) -> None:
     if not maps:
         return
-    part = clip.review_folder / f"{MAPS}.part"
+    part = clip.review_folder / f"{MAPS}.{os.getpid()}.part"
     try:
         with part.open("wb") as file:
             np.savez(

@@ -59,15 +59,16 @@ def serve(clip: ReviewClip, sitting: Sitting, say: Callable[[str], None]) -> Non
     StorageError
         If the reader's trail cannot be used.
     """
+    filmed = _filmed(clip)
     with (
         _listening(sitting.port) as listener,
         Maker(clip, sitting.cache, blind=sitting.blind) as maker,
-        Desk(clip, sitting.reader, maker, blind=sitting.blind) as desk,
+        Desk(clip, sitting.reader, maker, filmed, blind=sitting.blind) as desk,
     ):
         if sitting.group:
             desk.name_group(sitting.group)
         held, port = Secrets(), listener.getsockname()[1]
-        app = Guard(build_app(desk, maker, _filmed(clip)), held, port)
+        app = Guard(build_app(desk, maker, filmed), held, port)
         base = f"http://{HOST}:{port}/?token="
         say(f"{base}{held.token}")
         if sitting.browse:

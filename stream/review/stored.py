@@ -10,7 +10,7 @@ from stream.review.chain import TrailError, read_chain
 from stream.review.clip import ReviewClip, read_clip
 from stream.review.records import Labels, labels_of
 from stream.review.trail import SUFFIX, trail_path
-from stream.session.manifest import Manifest, read_manifest
+from stream.session.manifest import read_manifest
 from stream.session.unsealed import settle_unsealed
 
 
@@ -47,8 +47,12 @@ def read_readers(clip: ReviewClip) -> dict[str, Labels]:
     return {name: labels for name, labels in found.items() if labels.calls}
 
 
-def clip_id(manifest: Manifest) -> str:
-    """Return a name that tells clips apart and says nothing about the patient."""
-    given = manifest.input
-    digest = given.info.sha256 or hashlib.sha256(given.uri.encode()).hexdigest()
+def clip_id(clip: ReviewClip) -> str:
+    """Return a name that tells clips apart and says nothing about the patient.
+
+    A live session's source is another clip each time, so its journal names it.
+    """
+    given = clip.manifest.input
+    named = clip.journal if clip.manifest.live else hashlib.sha256(given.uri.encode()).hexdigest()
+    digest = given.info.sha256 or named
     return f"clip-{digest[:12]}"

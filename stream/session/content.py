@@ -84,11 +84,32 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
         disclaimer=DISCLAIMER,
         pixel_spacing_mm=_spacing(manifest),
         live=manifest.live is not None,
-        working_copy=_is_working_copy(manifest),
+        working_copy=is_working_copy(manifest),
     )
 
 
-def _is_working_copy(manifest: Manifest) -> bool:
+def was_masked(folder: Path, manifest: Manifest) -> bool:
+    """Tell whether capture cut every frame of a live session to its sector, by the journal.
+
+    Raises
+    ------
+    StorageError
+        If the journal cannot be read.
+    """
+    if manifest.live is None or not manifest.live.masked:
+        return False
+    query = (
+        "SELECT count(*) FROM (SELECT epoch FROM frames UNION SELECT epoch FROM ranked)"
+        " LEFT JOIN epochs USING (epoch) WHERE outline IS NULL OR json_array_length(outline) < 3"
+    )
+    try:
+        with open_reading(folder / JOURNAL) as db:
+            return bool(db.execute(query).fetchone()[0] == 0)
+    except _DAMAGE as error:
+        raise StorageError(str(folder / JOURNAL), f"damaged: {error}", "run it again") from error
+
+
+def is_working_copy(manifest: Manifest) -> bool:
     """Tell whether the pictures may show somebody; those of a phantom do not."""
     return not manifest.input.uri.startswith("phantom:")
 
@@ -192,7 +213,7 @@ def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> 
     if "strength" in parts:
         text += f", map at {parts['strength']:.0%} of full scale"
     if displaced:
-        text += f"; took the place of frame {displaced.partition(':')[2]}"
+        text += f"; replaced frame {displaced.partition(':')[2]} among the kept frames"
     return text + "."
 
 
@@ -233,7 +254,7 @@ def _provenance(manifest: Manifest) -> dict[str, str]:
     spec, model, engine = manifest.model.spec, manifest.model, manifest.model.engine
     settings = msgspec.to_builtins(manifest.config)
     full_scale = spec.cam_scale[spec.positive_index]
-    privacy = {"Privacy": WORKING_COPY} if _is_working_copy(manifest) else {}
+    privacy = {"Privacy": WORKING_COPY} if is_working_copy(manifest) else {}
     return privacy | {
         "Model": f"{spec.name}, classes {', '.join(spec.classes)}",
         "Model SHA-256": model.digest,

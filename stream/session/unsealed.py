@@ -40,7 +40,7 @@ def settle_unsealed(folder: Path, manifest: Manifest, grabbed: int = 0) -> Manif
         problems.append(f"[F30] damaged rows were left out: {rows}")
     return msgspec.structs.replace(
         manifest,
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),  # it may have been settled before
         ledger=ledger,
         verdict=judge_clip(Counter(labels), count, manifest.model.spec, manifest.config),
     )

@@ -6,6 +6,7 @@ import json
 import signal
 from contextlib import ExitStack, closing
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ from stream.live.wire.links import take_all
 from stream.live.wire.messages import RoleStatus, Status
 from stream.sector.masker import Masker
 from stream.sector.outline import Sector
-from stream.session.content import decode_png
+from stream.session.content import decode_png, was_masked
 from stream.sources.live.base import Grabbed
 from tests.live_cameras import AIR, LARGE, SMALL, in_air, scanner, screen_at
 from tests.live_session import LiveSession
@@ -101,6 +102,7 @@ def test_a_name_on_the_screen_is_in_no_frame_key_frame_video_or_snapshot(live, t
     session.stop()
     (cause, _, sector), *more = sectors(session)
     assert cause == "started" and not more
+    assert was_masked(session.folder, session.manifest)
     pictures += [decode_png(png) for (png,) in session.rows("SELECT image_png FROM ranked")]
     pictures += [decode_png(one.read_bytes()) for one in (session.folder / SNAPSHOTS).iterdir()]
     films = list(session.folder.glob("video-*.mkv"))
@@ -124,7 +126,10 @@ def test_of_a_picture_that_is_not_masked_no_snapshot_is_kept(live):
         viewer.obey_keys()
         query = "SELECT text FROM events WHERE kind = 'snapshot refused'"
         session.until(lambda _: session.rows(query))
+    session.stop()
     assert not (session.folder / SNAPSHOTS).exists()
+    claims = msgspec.structs.replace(session.manifest.live, masked=True)
+    assert not was_masked(session.folder, msgspec.structs.replace(session.manifest, live=claims))
 
 
 def test_f17_another_size_starts_an_epoch_with_its_own_sector_and_right_answers(live):

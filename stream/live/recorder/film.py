@@ -47,7 +47,7 @@ class Film:
             assert self._writer is not None
             place = self._writer.add(pixels, header.captured_ns)
         except StorageError as error:
-            self.stop(str(error))
+            self.stop(error.problem)
             return None
         self.count += 1
         return RecordedRow(header.epoch, header.seq, self._name(), place)
@@ -72,7 +72,7 @@ class Film:
         try:
             writer.close()
         except StorageError as error:
-            self.stopped = self.stopped or str(error)
+            self.stopped = self.stopped or error.problem
 
     def _begin(self, layout: PixelLayout) -> None:
         self.close()

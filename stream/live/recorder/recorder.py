@@ -8,7 +8,6 @@ from collections import deque
 from pathlib import Path
 
 from stream.clock import MS, now_ns
-from stream.errors import StorageError
 from stream.live.recorder.film import Film
 from stream.live.recorder.ranking import encode_ranking
 from stream.live.recorder.record import LiveRecord
@@ -205,7 +204,7 @@ class _Recorder:
         try:
             usage = shutil.disk_usage(self._folder)
         except OSError as error:
-            self._stop(str(StorageError(str(self._folder), str(error.strerror))))
+            self._stop(f"the disk cannot be asked: {error.strerror}")
             return
         share = usage.free / usage.total
         self._warning = f"{share:.0%} of the disk is free" if share < WARN_SHARE else ""

@@ -48,7 +48,7 @@ def protect(content: ReportContent, policy: ExportPolicy) -> ReportContent:
     keys, doubts = content.key_frames, list[_Doubt]()
     if policy.mask and not policy.masked_before:
         keys, doubts = _masked(keys)
-    elif not policy.masked_before and policy.burned_in != "NO" and _is_dicom(content):
+    elif not policy.masked_before and policy.burned_in != "NO" and _may_name(content):
         said = policy.burned_in or "absent"
         doubts = [_Doubt(key, f"not masked, and Burned In Annotation is {said}") for key in keys]
     _refuse(doubts, policy)
@@ -66,8 +66,9 @@ class _Doubt:
     remedy: str = 'look at it, then give --accept-text "WHO: WHY"'
 
 
-def _is_dicom(content: ReportContent) -> bool:
-    return content.source.get("Kind") == "dicom"
+def _may_name(content: ReportContent) -> bool:
+    """Tell whether the source is of a kind that writes names into its pictures."""
+    return content.live or content.source.get("Kind") == "dicom"
 
 
 def _refuse(doubts: Sequence[_Doubt], policy: ExportPolicy) -> None:

@@ -48,9 +48,23 @@ export class Player extends EventTarget {
   };
 
   seek(frame) {
+    this.move(() => frame);
+  }
+
+  // Go on, once everybody who waits for the frame that is on its way has it.
+  move(where) {
+    if (this.waiting.length) this.waiting.push(() => this.go(where()));
+    else this.go(where());
+  }
+
+  go(frame) {
     this.wanted = Math.max(0, Math.min(this.count - 1, frame));
     if (!this.ready || !this.place.has(this.wanted)) {
+      if (this.playing) this.stop();
+      clearTimeout(this.late);
+      this.seeking = this.exact = false;
       this.show(this.wanted);
+      this.settle();
       return;
     }
     if (this.playing) this.stop();
@@ -86,13 +100,13 @@ export class Player extends EventTarget {
   }
 
   settle() {
-    this.waiting.splice(0).forEach((resolve) => resolve(this.shown));
+    while (this.waiting.length && !this.seeking) this.waiting.shift()(this.shown);
   }
 
   // Stop, and resolve with the frame that stays on the screen.
   settled() {
     if (this.playing) this.pause();
-    if (!this.seeking) return Promise.resolve(this.shown);
+    if (!this.seeking && !this.waiting.length) return Promise.resolve(this.shown);
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
@@ -120,7 +134,7 @@ export class Player extends EventTarget {
   pause() {
     if (!this.playing) return;
     this.stop();
-    this.seek(this.shown);
+    this.go(this.shown);
   }
 
   toggle() {
@@ -130,7 +144,7 @@ export class Player extends EventTarget {
 
   step(by) {
     if (this.playing) this.pause();
-    this.seek(this.wanted + by);
+    this.move(() => this.wanted + by);
   }
 
   // The middle of the time for which a frame stands, so that no rounding picks its neighbour.
