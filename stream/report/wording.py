@@ -26,6 +26,10 @@ LEDGER = "Every frame accounted for"
 NO_KEY_FRAME = "No frame could be kept: none was valid."
 NO_PROBABILITY = "No frame has a probability"
 BAR_WORDS = "Colour scale of the saliency: plain grey tissue at 0, violet, orange, yellow at 1"
+VERDICT_RULE = (
+    "A label changes only after the smoothed probability has held across the threshold, so a frame "
+    "may lie above it under another label."
+)
 METHOD = (
     "Every frame passes a gate first: what is empty, uniform, damaged or not an ultrasound image "
     "is counted and has no part in the verdict.",

@@ -16,7 +16,7 @@ from engines.spec import FORMULA
 from stream.errors import UsageError
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.files import make_folder, write_whole
-from stream.report.privacy import ExportPolicy, protect
+from stream.report.privacy import PROVENANCE, ExportPolicy, protect
 from stream.review.clip import ReviewClip
 from stream.review.pictures import filmed_frames, read_pictures
 from stream.review.records import Call, Labels
@@ -50,7 +50,7 @@ class Wish:
 
 
 def export_labels(sessions: Sequence[Path], wish: Wish, tick: Callable[[int], None]) -> int:
-    """Write frames.csv, judgements.csv and images/, and return how many frames there are.
+    """Write frames.csv, judgements.csv, privacy.txt and images/; return how many frames there are.
 
     Each frame that the reader accepted or labelled is one row. Of a clip in which no frame was
     judged but the whole was, evenly spaced frames carry its label. Rejected frames are left out.
@@ -76,11 +76,13 @@ def export_labels(sessions: Sequence[Path], wish: Wish, tick: Callable[[int], No
     if wish.out.exists() and (not wish.out.is_dir() or any(wish.out.iterdir())):
         raise UsageError(str(wish.out), "is in use", "give a new folder", fault="C08")
     make_folder(wish.out / "images")
-    rows: list[tuple[object, ...]] = []
+    rows, done = list[tuple[object, ...]](), dict[str, None]()
     for clip, labels in read:
-        for row in _write_frames(clip, labels, wish):
+        for row, privacy in _write_frames(clip, labels, wish):
             rows.append(row)
+            done[f"{clip_id(clip)}: {privacy}"] = None
             tick(len(rows))
+    write_whole(wish.out / "privacy.txt", "".join(f"{line}\n" for line in done).encode())
     write_whole(wish.out / "judgements.csv", _table(JUDGED, _judgements(read, wish.reader)))
     write_whole(wish.out / "frames.csv", _table(COLUMNS, rows))
     return len(rows)
@@ -103,8 +105,10 @@ def _chosen(clip: ReviewClip, labels: Labels) -> dict[int, Call]:
     return {usable[place]: labels.clip for place in sorted(set(spaced.tolist()))}
 
 
-def _write_frames(clip: ReviewClip, labels: Labels, wish: Wish) -> Iterator[tuple[object, ...]]:
-    """Write the pictures of a clip and yield their rows."""
+def _write_frames(
+    clip: ReviewClip, labels: Labels, wish: Wish
+) -> Iterator[tuple[tuple[object, ...], str]]:
+    """Write the pictures of a clip; yield their rows and what was done for privacy."""
     chosen = _chosen(clip, labels)
     if not chosen:
         return
@@ -113,23 +117,16 @@ def _write_frames(clip: ReviewClip, labels: Labels, wish: Wish) -> Iterator[tupl
     wanted = ((i, p.to_image().copy()) for i, p in read_pictures(clip) if i in chosen)
     while batch := list(islice(wanted, _BATCH)):
         keys = [_as_key(clip, index, image) for index, image in batch]
-        shown = protect(_with_keys(content, keys), policy).key_frames
-        for (index, _), key in zip(batch, shown, strict=True):
+        shown = protect(_with_keys(content, keys), policy)
+        for (index, _), key in zip(batch, shown.key_frames, strict=True):
             epoch, seq = clip.places[index]
             name = f"images/{source}_{epoch}_{seq:06d}.png"
             write_whole(wish.out / name, encode_png(key.image))
             call, time = chosen[index], key.time_s
-            yield (
-                name,
-                call.label,
-                labels.group or source,
-                source,
-                wish.reader,
-                call.decision,
-                epoch,
-                seq,
-                "" if time is None else f"{time:.3f}",
-            )
+            when = "" if time is None else f"{time:.3f}"
+            group = labels.group or source
+            judged = (name, call.label, group, source, wish.reader, call.decision)
+            yield (*judged, epoch, seq, when), shown.provenance[PROVENANCE]
 
 
 def _policy(clip: ReviewClip, wish: Wish) -> ExportPolicy:

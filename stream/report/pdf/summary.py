@@ -72,6 +72,7 @@ def _verdict(content: ReportContent, kind: str) -> Any:
         write(f"{kind.capitalize()} verdict", NOTE),
         write(f"{shorten(content.verdict_label, 60)}{marks}", LABEL),
         write(content.verdict_text),
+        write(wording.VERDICT_RULE, NOTE),
     ]
     width = 0.36 * WIDTH
     facts = [

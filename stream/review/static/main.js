@@ -53,7 +53,7 @@ function showFrame() {
   }
   byId("absent").hidden = filmed || rank !== undefined;
   byId("absent").textContent = player.ready ? "No picture of this frame was recorded." : waitingWords();
-  byId("clock").textContent = `${panel.timeOf(frame)} · ${frame + 1} of ${clip.places.length}`;
+  byId("clock").textContent = `${panel.timeOf(frame)} · ${clip.places.length} frames`;
   byId("timeline").setAttribute("aria-valuenow", String(frame));
   byId("timeline").setAttribute("aria-valuetext", panel.timeOf(frame));
   timeline.move(frame);
