@@ -20,7 +20,6 @@ from stream import console
 from stream.archive.adopt import clear_work
 from stream.archive.engine import describe
 from stream.archive.eyes import rank_entries
-from stream.archive.hold import held
 from stream.archive.plan import Places, Plan, build_settings
 from stream.archive.pool import Event, LocalPool
 from stream.archive.records import Answering, Ready, Task
@@ -29,6 +28,7 @@ from stream.archive.scan import digest_of, scan
 from stream.archive.table import entry_of, write_tables
 from stream.archive.worklist import WorkList
 from stream.config import AnalysisConfig
+from stream.hold import held
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,10 @@ def take_turn(turn: Turn) -> Timed:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, turn.cores)
     try:
-        with held(turn.out) as lock, LocalPool(plan.setup(), len(turn.cores), lock) as pool:
+        with (
+            held(turn.out, "measures here") as lock,
+            LocalPool(plan.setup(), len(turn.cores), lock) as pool,
+        ):
             return _time(plan, _Warm(pool))
     finally:
         os.sched_setaffinity(0, before)

@@ -18,7 +18,6 @@ from stream.analysis.score import find_score
 from stream.archive.adopt import clear_work
 from stream.archive.engine import describe
 from stream.archive.eyes import Need, Ranked, rank_entries
-from stream.archive.hold import held
 from stream.archive.plan import Places, Plan, build_settings, check_places
 from stream.archive.pool import LocalPool, default_workers
 from stream.archive.records import Answering
@@ -30,6 +29,7 @@ from stream.archive.worklist import WorkList
 from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags, choose
 from stream.errors import UsageError
+from stream.hold import held
 from stream.replay import PARTIAL
 from stream.report.wording import printable
 
@@ -105,7 +105,7 @@ def archive(
     settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
     find_score(settings.score)
     places = check_places(folder, out)
-    with held(places.out) as lock, WorkList(places.out) as work:
+    with held(places.out, "works on this archive") as lock, WorkList(places.out) as work:
         answering = _choose(model, engine, quiet=json)
         made = build_settings(answering, settings, stream_index, explain, report=report)
         plan = Plan(places, answering, made)

@@ -15,11 +15,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from websockets.sync.client import ClientConnection, connect
 
 FLAGS = (
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -29,9 +29,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--mute-audio",
-    "--remote-debugging-port=0",
 )
+DRIVEN = ("--headless=new", "--mute-audio", "--remote-debugging-port=0")
+STILL = ("--headless", "--enable-logging=stderr", "--window-size=1280,1600")
 WAIT_S = 60.0
 _SHIFT = 8
 _CODES = {
@@ -161,12 +161,27 @@ class Page:
             self.log.append(str(facts["args"]))
 
 
+def photograph(page: Path, *flags: str) -> tuple[NDArray[np.uint8], str]:
+    """Return a picture of a page, (H, W, 3) RGB, and what the browser logged; skip without one."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed; `make system-deps` installs it")
+    shot = page.with_name("page.png")
+    places = (f"--user-data-dir={page.with_name('profile')}", f"--screenshot={shot}")
+    command = [browser, *FLAGS, *STILL, *flags, *places, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    picture = cv2.imread(str(shot), cv2.IMREAD_COLOR_RGB)
+    assert picture is not None, done.stderr
+    return picture.astype(np.uint8, copy=False), done.stderr
+
+
 @contextmanager
 def open_browser(profile: Path, size_wh: tuple[int, int] = (1280, 720)) -> Iterator[Page]:
     """Yield a page of a new Chromium, which ends with the block."""
     command = [
         shutil.which("chromium") or "chromium",
         *FLAGS,
+        *DRIVEN,
         f"--user-data-dir={profile}",
         "about:blank",
     ]

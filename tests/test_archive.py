@@ -10,8 +10,8 @@ import sqlite3
 import psutil
 import pytest
 
-from stream.archive.hold import held
 from stream.errors import StorageError
+from stream.hold import held
 from stream.session.manifest import read_manifest, write_manifest
 from stream.verify import verify_session
 from tests.archive_runs import (
@@ -202,9 +202,9 @@ def test_f32_the_archive_is_free_only_when_its_last_worker_has_gone(place, tmp_p
         worker.suspend()
         process.kill()
         process.communicate()
-    with pytest.raises(StorageError, match="F25"), held(out):
+    with pytest.raises(StorageError, match="F25"), held(out, "works on this archive"):
         pass
     worker.resume()
     assert psutil.wait_procs([worker], timeout=10)[1] == []
-    with held(out):
+    with held(out, "works on this archive"):
         pass

@@ -1,49 +1,22 @@
 """The archive's page in a real browser, offline; `make system-deps` installs one."""
 
-import shutil
-import subprocess
-
-import cv2
 import numpy as np
-import pytest
 
 from stream.archive.eyes import rank_entries
 from stream.archive.table import build_cells, encode_page
+from tests.browser import photograph
 from tests.test_archive_eyes import entry
 from tests.test_archive_table import HOSTILE
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--enable-logging=stderr",
-    "--window-size=1280,1600",
-)
 
 
 def show(folder, *flags):
     """Open the page of a hundred recordings; return its picture (H, W, 3) and the browser's log."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed; `make system-deps` installs it")
     ranked = rank_entries(
         [entry(HOSTILE, "failed"), *(entry(f"a/{n}.mp4", partial=n < 9) for n in range(99))]
     )
     cells = [build_cells(line, report=True) for line in ranked]
     (folder / "table.html").write_bytes(encode_page(ranked, cells))
-    command = [
-        browser, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}",
-        f"--screenshot={folder / 'page.png'}", (folder / "table.html").as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    return cv2.imread(str(folder / "page.png"), cv2.IMREAD_COLOR_RGB), done.stderr
+    return photograph(folder / "table.html", *flags)
 
 
 def test_page_breaks_no_rule_of_its_own_policy_and_marks_what_is_urgent(tmp_path):

@@ -6,7 +6,6 @@ import os
 import pytest
 
 from stream.archive import scan as scanning
-from stream.archive.hold import held
 from stream.archive.plan import check_places
 from stream.archive.pool import share_cores
 from stream.archive.records import Found, Outcome, Settings
@@ -14,6 +13,7 @@ from stream.archive.scan import digest_of, scan, session_name
 from stream.archive.worklist import WorkList
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, StorageError, UsageError
+from stream.hold import held
 from tests.archive_runs import plant
 from tests.test_archive_eyes import SOUND
 
@@ -109,12 +109,12 @@ def test_a_damaged_work_list_is_a_storage_error(tmp_path):
 
 def test_f25_a_held_archive_names_the_process_that_holds_it(tmp_path):
     with (
-        held(tmp_path),
+        held(tmp_path, "works on this archive"),
         pytest.raises(StorageError, match=rf"F25.*process {os.getpid()} works on"),
-        held(tmp_path),
+        held(tmp_path, "works on this archive"),
     ):
         pass
-    with held(tmp_path):
+    with held(tmp_path, "works on this archive"):
         pass
 
 

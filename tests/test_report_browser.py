@@ -1,44 +1,17 @@
 """The page in a real browser, offline; `make system-deps` installs one."""
 
-import shutil
-import subprocess
-
-import cv2
 import numpy as np
-import pytest
 
 from stream.report.html import encode_html
+from tests.browser import photograph
 from tests.report_content import build_content
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--enable-logging=stderr",
-    "--window-size=1280,1600",
-)
 
 
 def show(folder, *flags):
     """Open the page of a hostile clip; return its picture (H, W, 3) and what the browser logged."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed; `make system-deps` installs it")
     content = build_content(size_wh=(320, 240), clip_name="<img src=x onerror=alert(1)>")
     (folder / "index.html").write_bytes(encode_html(content))
-    command = [
-        browser, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}",
-        f"--screenshot={folder / 'page.png'}", (folder / "index.html").as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    return cv2.imread(str(folder / "page.png"), cv2.IMREAD_COLOR_RGB), done.stderr
+    return photograph(folder / "index.html", *flags)
 
 
 def test_page_breaks_no_rule_of_its_own_policy_and_shows_the_saliency(tmp_path):

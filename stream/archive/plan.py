@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from stream import __version__
-from stream.archive.hold import LOCK
 from stream.archive.records import SESSIONS, WORK, Answering, Settings, Setup
 from stream.archive.worklist import WORK_LIST
 from stream.config import AnalysisConfig
 from stream.errors import SourceError, UsageError
+from stream.hold import LOCK
 
 
 @dataclass(frozen=True, slots=True)

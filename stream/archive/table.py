@@ -21,6 +21,7 @@ from stream.archive.eyes import Entry, Need, Ranked
 from stream.archive.records import SESSIONS
 from stream.archive.rows import Row
 from stream.report import wording
+from stream.report.cells import guard_cell
 from stream.report.files import write_whole
 
 COLUMNS = (
@@ -41,7 +42,6 @@ COLUMNS = (
     "sha256",
 )
 _WIDTHS = (6, 48, 44, 12, 8, 11, 11, 9, 9, 11, 48, 36, 12, 11, 20)
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - as Excel reads
 Cell = str | int | float | None
 GROUPS = {
     Need.FAILED: "failed",
@@ -178,9 +178,7 @@ def encode_page(ranked: Sequence[Ranked], rows: Sequence[dict[str, Cell]]) -> by
 
 
 def _guarded(value: Cell) -> Cell:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return guard_cell(value) if isinstance(value, str) else value
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

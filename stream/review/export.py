@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.spec import FORMULA
 from stream.errors import UsageError
+from stream.report.cells import guard_cell
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.files import make_folder, write_whole
 from stream.report.privacy import PROVENANCE, ExportPolicy, protect
@@ -169,12 +169,13 @@ def _judgements(
         for target in sorted(targets, key=lambda place: place or (-1, -1)):
             call = labels.calls.get(target)
             said = (call.decision, call.label) if call else ("", "")
-            yield (name, *(target or ("", "")), *said, _text(labels.notes.get(target, "")), reader)
-
-
-def _text(note: str) -> str:
-    """Return a note as a cell that no spreadsheet takes for a formula."""
-    return f"'{note}" if note.lstrip()[:1] in FORMULA and note else note
+            yield (
+                name,
+                *(target or ("", "")),
+                *said,
+                guard_cell(labels.notes.get(target, "")),
+                reader,
+            )
 
 
 def _table(columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -12,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stream.errors import StorageError
+from stream.hold import LOCK, held
 from stream.live.supervisor.config import Endpoints
 from stream.live.wire.ring import FrameRing
 
-LOCK = ".lock"
 PREFIX = "sonostream-live-"
 SLOTS = 8
 MAX_PICTURE_BYTES = 4096 * 4096 * 3
@@ -35,26 +34,11 @@ def locked(folder: Path) -> Iterator[None]:
     StorageError
         F25 if another process holds it, which is named; or if it cannot be written.
     """
-    path = folder / LOCK
-    try:
-        file = path.open("a+")
-    except OSError as error:
-        raise StorageError(str(folder), f"cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read(32).strip() or "unknown"
-            problem = f"process {holder} runs a session here"
-            raise StorageError(str(folder), problem, "end it first", fault="F25") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with held(folder, "runs a session here"):
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 @contextmanager

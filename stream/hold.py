@@ -1,4 +1,4 @@
-"""One archive, one process: a lock that lives as long as anybody works on the folder."""
+"""One folder, one process: a lock that lives as long as anybody works there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ LOCK = ".lock"
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[int]:
+def held(folder: Path, doing: str) -> Iterator[int]:
     """Hold a folder for this process; yield the descriptor of the lock.
 
     A worker that is given the descriptor holds on with it, so that the folder is free only when
     the last one has gone. The file stays: one that was taken away could be locked twice.
+
+    Parameters
+    ----------
+    doing : what a holder does, for the words of the error
 
     Raises
     ------
@@ -35,7 +39,7 @@ def held(folder: Path) -> Iterator[int]:
         except BlockingIOError as error:
             file.seek(0)
             holder = file.read(32).strip() or "unknown"
-            problem = f"process {holder} works on this archive"
+            problem = f"process {holder} {doing}"
             raise StorageError(str(folder), problem, "end it first", fault="F25") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
