@@ -31,10 +31,7 @@ check: .venv/dev
 	$(BIN)/python -m pytest tests/test_architecture.py
 
 bench: .venv/dev
-	$(BIN)/stream bench
-	$(BIN)/stream bench train
-	$(BIN)/stream bench engines --quick
-	$(BIN)/stream bench live --quick
+	$(BIN)/stream bench all --quick
 
 # What the tests of the TensorRT path stand on: real bindings, real PyCUDA, a fake CUDA driver.
 gpu-proof: .venv/dev

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from benchmarks.cpu_time import family_cpu_s
 from engines.cache import open_cache
 from engines.choose import Wanted, choose_engine
 from engines.load import load_model
@@ -90,15 +91,15 @@ def take_turn(turn: Turn) -> Timed:
 
 
 def _time(plan: Plan, pool: _Warm) -> Timed:
-    began_s, began_cpu_s = time.monotonic(), _cpu_s()
+    began_s, began_cpu_s = time.monotonic(), family_cpu_s()
     with WorkList(plan.places.out) as work:
         work.sync(scan(plan.places.root), partial(digest_of, plan.places.root))
-        analyse_all(work, pool, plan.places.root, lambda total: None)
-        clear_work(plan.places.out)
+        analyse_all(work, pool, plan, lambda total: None)
+        clear_work(plan.places.out, plan.run)
         rows = work.rows()
         ranked = rank_entries(entry_of(row) for row in rows)
         write_tables(plan.places.out, ranked, report=plan.settings.report)
-    wall_s, cpu_s = time.monotonic() - began_s, _cpu_s() - began_cpu_s
+    wall_s, cpu_s = time.monotonic() - began_s, family_cpu_s() - began_cpu_s
     frames = sum(row.facts.frames for row in rows if row.facts)
     assert frames and all(row.state == "done" for row in rows), "every clip is analysed"
     return Timed(frames, wall_s, cpu_s, _memory_mib())
@@ -126,16 +127,6 @@ class _Warm:
 
     def close(self) -> None:
         self._pool.close()
-
-
-def _family() -> list[psutil.Process]:
-    us = psutil.Process()
-    return [us, *us.children(recursive=True)]
-
-
-def _cpu_s() -> float:
-    """Return the processor time of this process and all below it, dead ones included."""
-    return sum(sum(process.cpu_times()[:4]) for process in _family())
 
 
 def _memory_mib() -> float:

@@ -1,179 +1,158 @@
-"""Archive speed, as ratios of one run: two workers against one, a thousand clips against ten.
+"""Archive speed: two workers against one, cost and memory of many clips against few.
 
 Each worker keeps to one core, so one worker alone on one core is the same engine configuration.
-Starting the workers, about two seconds once, is left out of all figures.
+Starting the workers, about a second each time, is left out of all figures.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import tempfile
-import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks.archive_trees import copy_clip, encode_tiny
 from benchmarks.archive_turns import Timed, Turn, make_answering, take_turn
-from benchmarks.machine import describe_machine
-from stream import console
 from stream.archive.records import Answering
+from stream.errors import UsageError
 from stream.replay_command import DEMO_CLIP
-
-BUDGETS = Path(__file__).with_name("budgets.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Amount:
     """How much is measured.
 
     Parameters
     ----------
-    pair_clips : of the bundled clip, in each turn of one worker and of two
-    few, many : tiny clips of the two archives whose cost per clip is compared
-    few_turns : repetitions of the small one
+    clip : of which pairs are made; the tiny one when None
+    pair_clips : in each turn of one worker and of two: with reports, and without
+    alone : on how many of the two cores one worker is measured
+    counts : tiny clips of the archives whose cost per clip is compared
+    few_turns : repetitions of the smallest of them
+    worker_clips : tiny clips for each worker, where there are one, two and more
     """
 
-    pair_clips: int
-    few: int
-    many: int
+    clip: Path | None
+    pair_clips: tuple[int, int]
+    alone: int
+    counts: tuple[int, ...]
     few_turns: int
+    worker_clips: int
 
 
-FULL, QUICK = Plan(12, 10, 1000, 9), Plan(2, 10, 60, 3)
+FULL = Amount(DEMO_CLIP, (12, 12), 2, (10, 30, 100, 300, 1000), 9, 40)
+QUICK = Amount(None, (2, 4), 1, (6, 12, 30), 2, 3)
 
 
-def bench(*, rounds: int, quick: bool, out: Path) -> int:
-    """Measure the archive and print ratios; exits 1 when a budget is missed.
+def measure(quick: bool, rounds: int) -> dict[str, list[float]]:
+    """Measure one worker and two, and archives of few clips and of many.
 
     Parameters
     ----------
-    rounds
-        Interleaved repetitions of one worker and two; the median counts.
-    quick
-        Few clips: to see that everything runs.
-    out
-        JSON file to write.
+    rounds : interleaved turns of one worker and two
+
+    Returns
+    -------
+    Values of each round by name: the rate of two workers over twice that of one, with reports and
+    without (`_bare`); both rates in frames per second, and processor time per frame; processor
+    time per clip of many clips over few, and growth of the resident memory.
+
+    Raises
+    ------
+    UsageError
+        If there are not two cores.
     """
-    plan = QUICK if quick else FULL
+    amount = QUICK if quick else FULL
+    with _open() as bench:
+        return {
+            **_pairs(bench, amount, rounds, report=True),
+            **_pairs(bench, amount, rounds, report=False),
+            **_few_and_many(bench, amount),
+        }
+
+
+def curve(quick: bool) -> list[tuple[float, float]]:
+    """Return processor time per clip, in ms, by the number of clips of an archive."""
+    counts = (QUICK if quick else FULL).counts
+    with _open() as bench:
+        turns = [(count, bench.turn(bench.tiny, count, _cores()[:2])) for count in counts]
+    return [(count, turn.cpu_s / count * 1e3) for count, turn in turns]
+
+
+def workers_curve(quick: bool) -> list[tuple[float, float]]:
+    """Return clips per second by the number of workers, from one to one for each core."""
+    each, cores = (QUICK if quick else FULL).worker_clips, _cores()
+    numbers = sorted({*(2**power for power in range(len(cores).bit_length())), len(cores)})
+    with _open() as bench:
+        turns = [(n, bench.turn(bench.tiny, each * n, cores[:n])) for n in numbers]
+    return [(n, each * n / turn.wall_s) for n, turn in turns]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    answering: Answering
+    folder: Path
+    tiny: Path
+
+    def turn(
+        self, clip: Path, count: int, cores: tuple[int, ...], *, report: bool = False
+    ) -> Timed:
+        root = self.folder / f"{clip.stem}{count}"
+        if not root.exists():
+            copy_clip(clip, root, count)
+        return take_turn(Turn(self.answering, root, self.folder / "out", cores, report))
+
+
+@contextmanager
+def _open() -> Iterator[_Bench]:
+    answering, _ = make_answering()
     with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as scratch:
         folder = Path(scratch)
-        answering, engine = make_answering()
-        result: dict[str, Any] = {
-            "bench": "archive",
-            "date": datetime.now(UTC).date().isoformat(),
-            "machine": describe_machine(),
-            "engine": engine,
-            "quick": quick,
-            "loadavg": os.getloadavg(),
-            "workers": {
-                report: _pairs(answering, folder, plan, rounds, report=report == "with_report")
-                for report in ("with_report", "without_report")
-            },
-            "clips": _counts(answering, folder, plan),
-        }
-    ratios = {
-        "two_over_twice_one": result["workers"]["with_report"]["ratio"],
-        "two_over_twice_one_bare": result["workers"]["without_report"]["ratio"],
-        "cost_many_over_few": result["clips"]["cost_ratio"],
-        "growth_mib": result["clips"]["growth_mib"],
-    }
-    result["ratios"] = ratios
-    missed = judge(ratios)
-    _publish(result, missed, out)
-    return 1 if missed and not quick else 0
+        yield _Bench(answering, folder, encode_tiny(folder / "tiny.mp4"))
 
 
-def judge(ratios: dict[str, float]) -> list[str]:
-    """Return one line for each budget that was missed."""
-    budgets = tomllib.loads(BUDGETS.read_text()).get("archive", {})
-    return [
-        f"{name} is {ratios[name]:.2f}, wanted {kind.replace('_', ' ')} {bound}"
-        for kind, bounds in budgets.items()
-        for name, bound in bounds.items()
-        if (ratios[name] < bound if kind == "at_least" else ratios[name] > bound)
-    ]
+def _cores() -> tuple[int, ...]:
+    return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def _pairs(
-    answering: Answering, folder: Path, plan: Plan, rounds: int, *, report: bool
-) -> dict[str, Any]:
-    """Take turns: one worker on each of two cores alone, then one on both."""
-    cores = sorted(os.sched_getaffinity(0))[:2]
+def _pairs(bench: _Bench, amount: Amount, rounds: int, *, report: bool) -> dict[str, list[float]]:
+    """Take turns: one worker on a core, or on each of two alone, then one on both."""
+    cores, clip = _cores()[:2], amount.clip or bench.tiny
     if len(cores) < 2:
-        raise SystemExit("two cores are needed")
-    root = copy_clip(DEMO_CLIP, folder / "demo", plan.pair_clips)
-    rounds_of: list[tuple[Timed, Timed, Timed]] = []
-    for number in range(rounds):
-        console.warn(f"two workers, {'with' if report else 'without'} reports: round {number + 1}")
-        first, second, both = (
-            take_turn(Turn(answering, root, folder / "out", wanted, report))
-            for wanted in ((cores[0],), (cores[1],), tuple(cores))
-        )
-        rounds_of.append((first, second, both))
-    rows = [tuple(turn.frames_hz for turn in turns) for turns in rounds_of]
-    costs = [tuple(turn.cpu_s / turn.frames * 1e3 for turn in turns) for turns in rounds_of]
+        raise UsageError("bench archive", "one core", "two are needed")
+    end, count = ("", amount.pair_clips[0]) if report else ("_bare", amount.pair_clips[1])
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        alone = cores[: amount.alone]
+        ones = [bench.turn(clip, count, (core,), report=report) for core in alone]
+        two = bench.turn(clip, count, cores, report=report)
+        one_hz = statistics.mean(one.frames_hz for one in ones)
+        values = {
+            f"two_over_twice_one{end}": two.frames_hz / (2 * one_hz),
+            f"one_worker{end}_hz": one_hz,
+            f"two_workers{end}_hz": two.frames_hz,
+            f"one_worker{end}_cpu_ms": statistics.mean(map(_cost_ms, ones)),
+            f"two_workers{end}_cpu_ms": _cost_ms(two),
+        }
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _cost_ms(turn: Timed) -> float:
+    return turn.cpu_s / turn.frames * 1e3
+
+
+def _few_and_many(bench: _Bench, amount: Amount) -> dict[str, list[float]]:
+    """Compare the smallest archive, made several times, with the largest."""
+    few, many = amount.counts[0], amount.counts[-1]
+    small = [bench.turn(bench.tiny, few, _cores()[:2]) for _ in range(amount.few_turns)]
+    large = bench.turn(bench.tiny, many, _cores()[:2])
     return {
-        "fps_one": statistics.median((first + second) / 2 for first, second, _ in rows),
-        "fps_two": statistics.median(both for _, _, both in rows),
-        "ratio": statistics.median(both / (first + second) for first, second, both in rows),
-        "cpu_ms_per_frame_one": statistics.median((a + b) / 2 for a, b, _ in costs),
-        "cpu_ms_per_frame_two": statistics.median(both for _, _, both in costs),
-        "rounds": rows,
+        "cost_many_over_few": [large.cpu_s / many / (one.cpu_s / few) for one in small],
+        "growth_mib": [large.memory_mib - one.memory_mib for one in small],
+        "many_clips_mib": [large.memory_mib],
     }
-
-
-def _counts(answering: Answering, folder: Path, plan: Plan) -> dict[str, Any]:
-    """Compare the cost per clip and the memory of a small archive with those of a large one."""
-    cores = tuple(sorted(os.sched_getaffinity(0))[:2])
-    tiny = encode_tiny(folder / "tiny.mp4")
-    few_root, many_root = (
-        copy_clip(tiny, folder / f"tiny{count}", count) for count in (plan.few, plan.many)
-    )
-    few = [
-        take_turn(Turn(answering, few_root, folder / "out", cores, report=False))
-        for _ in range(plan.few_turns)
-    ]
-    console.warn(f"{plan.many} clips")
-    many = take_turn(Turn(answering, many_root, folder / "out", cores, report=False))
-    few_cpu_s = statistics.median(turn.cpu_s / plan.few for turn in few)
-    return {
-        "few": plan.few,
-        "many": plan.many,
-        "few_cpu_ms_per_clip": few_cpu_s * 1e3,
-        "many_cpu_ms_per_clip": many.cpu_s / plan.many * 1e3,
-        "few_ms_per_clip": statistics.median(turn.wall_s / plan.few for turn in few) * 1e3,
-        "many_ms_per_clip": many.wall_s / plan.many * 1e3,
-        "cost_ratio": many.cpu_s / plan.many / few_cpu_s,
-        "few_mib": statistics.median(turn.memory_mib for turn in few),
-        "many_mib": many.memory_mib,
-        "growth_mib": many.memory_mib - statistics.median(turn.memory_mib for turn in few),
-    }
-
-
-def _publish(result: dict[str, Any], missed: list[str], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    rows = [
-        (
-            name,
-            f"{pair['fps_one']:.0f}",
-            f"{pair['fps_two']:.0f}",
-            f"{pair['ratio']:.0%}",
-            f"{pair['cpu_ms_per_frame_one']:.1f}",
-            f"{pair['cpu_ms_per_frame_two']:.1f}",
-        )
-        for name, pair in result["workers"].items()
-    ]
-    title = f"Archive, {result['engine']}, {result['machine']['processor']}"
-    heads = ("sessions", "fps of one", "of two", "of twice one", "CPU ms per frame", "of two")
-    console.show_table(title, heads, rows)
-    for name, value in result["clips"].items():
-        console.say(f"{name}: {value:.2f}")
-    console.say(f"load before: {result['loadavg'][0]:.1f}")
-    for line in missed:
-        console.warn(f"budget missed: {line}")
-    console.say(f"figures: {out}")

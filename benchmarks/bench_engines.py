@@ -2,139 +2,92 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engine_measure import Bench
 from benchmarks.engine_parts import measure_cam, measure_explain
-from benchmarks.engine_rows import BATCHES, Device, find_obstacle, list_rows
-from benchmarks.engine_subjects import Subject, open_subjects
+from benchmarks.engine_rows import BATCHES, find_obstacle, list_rows
+from benchmarks.engine_rows import Row as EngineRow
+from benchmarks.engine_subjects import RANDOM, SHIPPED, Subject, open_subjects
 from benchmarks.engine_turns import Turns
 from benchmarks.engine_variants import calibrate_quickly, make_variants, measure_variants
-from benchmarks.machine import describe_machine
+from benchmarks.plan import Plan
+from benchmarks.result import Part, Percentiles, Ratio, Role, Row, Skipped, figure
+from benchmarks.show import note
 from engines.load import load_model
-from stream import console
 
-BUDGETS = Path(__file__).with_name("budgets.toml")
-ROUND_S, QUICK_S = 0.5, 0.05
-QUICK_ROUNDS = 2
-COLUMNS = (
-    *("engine", "batch", "p50 ms", "p95", "p99", "frames/s", "x FP32"),
-    *("MiB", "cold s", "cached s", "top-1", "gate"),
-)
+ROUND_S, QUICK_S = 0.5, 0.1
+LEAST_ROUNDS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is measured.
-
-    Parameters
-    ----------
-    models : ``FILE`` or ``LABEL=FILE``; the defaults when empty
-    frames : clips, stills, folders or tables to judge on; generated clips when empty
-    device : whose rows are run; the others are listed
-    rounds : interleaved repetitions
-    quick : few frames, short rounds, one batch, one INT8 variant
-    memory : also start-up and memory, two processes a row
-    """
-
-    models: tuple[str, ...]
-    frames: tuple[str, ...]
-    device: Device
-    rounds: int
-    quick: bool
-    memory: bool
-
-    @property
-    def turns(self) -> Turns:
-        """How long is measured."""
-        return Turns(QUICK_ROUNDS, QUICK_S) if self.quick else Turns(self.rounds, ROUND_S)
-
-
-def bench(plan: Plan, out: Path) -> int:
-    """Measure engines and print a table for each model; exits 1 when a budget is missed.
-
-    Parameters
-    ----------
-    out
-        JSON file to write.
-    """
+def measure(plan: Plan) -> Part:
+    """Measure the models of the plan, or the defaults."""
     with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as scratch:
         folder = Path(scratch)
         subjects = open_subjects(plan.models, plan.frames, folder, plan.quick)
         models = [_measure(subject, plan, folder) for subject in subjects]
-    result = {
-        "bench": "engines",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": describe_machine(),
-        "device": plan.device,
-        "rounds": plan.turns.rounds,
-        "round_s": plan.turns.round_s,
-        "quick": plan.quick,
-        "models": models,
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    for model in models:
-        _show(model)
-    missed = find_missed(models)
-    for line in missed:
-        console.warn(f"budget missed: {line}")
-    console.say(f"figures: {out}")
-    return 1 if missed else 0
+    turns = _turns(plan)
+    labels = [model["label"] for model in models]
+    return Part(
+        name="engines",
+        about=f"{plan.device}, {turns.rounds} rounds of {turns.round_s:g} s",
+        rows=tuple(row for model in models for row in _rows(model)),
+        ratios=tuple(ratio for model in models for ratio in find_ratios(model)),
+        skipped=(*(skip for model in models for skip in _skipped(model)), *_absent(labels)),
+        details={"rounds": turns.rounds, "round_s": turns.round_s, "models": models},
+    )
 
 
-def find_missed(models: Sequence[dict[str, Any]]) -> list[str]:
-    """Return one line for each budget that is not kept.
+def find_ratios(model: dict[str, Any]) -> Iterator[Ratio]:
+    """Yield what budgets judge: the fastest accepted engine, and the cost of the maps.
 
     The rate is that of the fastest accepted bf16 or int8 engine at one frame a run, throughput,
-    over OpenVINO's FP32 in the same setting. Random weights have no such budget.
+    over OpenVINO's FP32 in the same setting; 0 when none was accepted. Random weights have no
+    such budget.
     """
-    budgets = tomllib.loads(BUDGETS.read_text())["engines"]
-    least, cam = budgets["at_least"], budgets["at_most"]["cam"]
-    missed = []
-    for model in models:
-        label = model["label"]
-        best = max((row["over_fp32"] for row in model["rows"] if _counts(row)), default=0.0)
-        bounds = [bound for name, bound in least.items() if label.startswith(name)]
-        missed += [
-            f"{label}: fastest accepted bf16 or int8 engine {best:.2f} x FP32, wanted {bound}"
-            for bound in bounds
-            if model["trained"] and best < bound
-        ]
-        missed += [
-            f"{label}: maps cost {part['ratio'] - 1:.1%} on {part['backend']} {part['precision']},"
-            f" wanted at most {cam - 1:.0%}"
-            for part in model["cam"]
-            if part["ratio"] > cam
-        ]
-    return missed
+    label = model["label"]
+    if model["trained"]:
+        nothing: dict[str, Any] = {"over_fp32": 0.0, "over_fp32_rounds": [0.0]}
+        counted = [row for row in model["rows"] if _counts(row)]
+        best = max(counted, key=lambda row: row["over_fp32"], default=nothing)
+        of = _title(label, best) if counted else ""
+        yield Ratio(name=label, of=of, values=tuple(best["over_fp32_rounds"]))
+    for part in model["cam"]:
+        name = f"cam-{label}, {part['backend']} {part['precision']}"
+        yield Ratio(name=name, values=tuple(part["ratio_rounds"]))
 
 
 def _counts(row: dict[str, Any]) -> bool:
     """Whether a row may meet the budget of its model."""
     accepted = bool(row.get("gate")) and row["gate"]["accepted"]
     setting = row["mode"] == "throughput" and row["batch"] == 1
-    return accepted and setting and row["precision"] in ("bf16", "int8")
+    return "over_fp32" in row and accepted and setting and row["precision"] in ("bf16", "int8")
+
+
+def _turns(plan: Plan) -> Turns:
+    """Return how long is measured."""
+    return Turns(max(LEAST_ROUNDS, plan.rounds), QUICK_S if plan.quick else ROUND_S)
 
 
 def _measure(subject: Subject, plan: Plan, folder: Path) -> dict[str, Any]:
     """Return all figures of one model."""
     int8, words = _find_int8(subject, folder)
-    bench_of = Bench(subject, int8, plan.device, plan.turns, plan.memory, folder / "cache", _note)
-    rows = bench_of.measure(list_rows((1,) if plan.quick else BATCHES))
+    memory = plan.memory and not plan.quick
+    bench_of = Bench(subject, int8, plan.device, _turns(plan), memory, folder / "cache", note)
+    rows = bench_of.measure(_wanted_rows(plan))
     cpus = [name for name in ("openvino", "onnxruntime") if not find_obstacle(name, "cpu")]
-    _note(f"{subject.label}: maps and explanations")
+    note(f"{subject.label}: maps and explanations")
     int8_model = load_model(int8)
-    cams = [measure_cam(subject.model, name, plan.turns) for name in cpus]
-    cams += [measure_cam(int8_model, name, plan.turns) for name in cpus[:1]]
-    explained = [row for name in cpus for row in measure_explain(subject.model, name, plan.turns)]
+    cams = [measure_cam(subject.model, name, _turns(plan)) for name in cpus]
+    cams += [measure_cam(int8_model, name, _turns(plan)) for name in cpus[:1]]
+    explained = [
+        row
+        for name in cpus[: 1 if plan.quick else None]
+        for row in measure_explain(subject.model, name, _turns(plan))
+    ]
     return {
         "label": subject.label,
         "file": subject.path.name,
@@ -149,11 +102,18 @@ def _measure(subject: Subject, plan: Plan, folder: Path) -> dict[str, Any]:
     }
 
 
+def _wanted_rows(plan: Plan) -> list[EngineRow]:
+    """Return every row; of a quick run those of one frame, for throughput."""
+    if not plan.quick:
+        return list_rows(BATCHES)
+    return [row for row in list_rows((1,)) if row.mode == "throughput"]
+
+
 def _find_int8(subject: Subject, folder: Path) -> tuple[Path, str]:
     """Return the INT8 model as a file, and what it is."""
     if subject.int8_path:
         return subject.int8_path, subject.int8_path.name
-    _note(f"{subject.label}: calibrating")
+    note(f"{subject.label}: calibrating")
     model, words = calibrate_quickly(subject)
     path = folder / f"{subject.label}.int8.onnx"
     path.write_bytes(model.data)
@@ -163,47 +123,43 @@ def _find_int8(subject: Subject, folder: Path) -> tuple[Path, str]:
 def _measure_variants(subject: Subject, plan: Plan) -> list[dict[str, Any]]:
     if plan.quick or not subject.trained:
         return []
-    _note(f"{subject.label}: making int8 variants")
-    return measure_variants(subject, make_variants(subject), plan.turns, _note)
+    note(f"{subject.label}: making int8 variants")
+    return measure_variants(subject, make_variants(subject), _turns(plan), note)
 
 
-def _note(line: str) -> None:
-    """Show a line of progress."""
-    console.err().print(line, markup=False)
-
-
-def _show(model: dict[str, Any]) -> None:
-    rows = [_cells(row) for row in model["rows"]]
-    console.show_table(f"{model['label']} ({model['file']})", COLUMNS, rows)
-    if model["trained"]:
-        console.say(f"judged on {model['judged_on']}; int8: {model['int8']}")
-    else:
-        console.say("random weights: speed only, no accuracy")
-    for part in model["cam"]:
-        engine = f"{part['backend']} {part['precision']}"
-        console.say(f"maps cost {part['ratio'] - 1:+.1%} on {engine}")
+def _rows(model: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rate and time of a run, start-up and memory, and what an explanation costs."""
+    label = model["label"]
+    for row in model["rows"]:
+        if "fps" not in row:
+            continue
+        name = _title(label, row)
+        role: Role = "instead" if row["backend"].startswith("torch") else "ours"
+        yield Row(name=name, unit="frames/s", role=role, values=tuple(row["fps_rounds"]))
+        many = Percentiles(row["p50_ms"], row["p95_ms"], row["p99_ms"])
+        yield Row(name=f"{name}, a run", unit="ms", values=(many.p50,), percentiles=many)
+        for key in ("cold_s", "cached_s", "memory_mib"):
+            if key in row:
+                yield figure(f"{name}, {key}", row[key])
     for part in model["explain"]:
-        line = f"{part['what']} costs {part['ratio']:.1f} plain runs on {part['backend']}"
-        console.say(f"{line}, {part['ms']:.0f} ms")
+        yield figure(f"{label}, {part['what']} on {part['backend']}_ms", part["ms"])
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    title = f"{row['backend']} {row['precision']} {row['mode']}"
-    if "not_run" in row:
-        blank = ("",) * (len(COLUMNS) - 3)
-        return (title, str(row["batch"]), *blank, f"not run: {row['not_run']}")
-    times = tuple(f"{row[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
-    rate = (f"{row['fps']:.0f}", f"{row['over_fp32']:.2f}")
-    costs = ("", "", "")
-    if "memory_mib" in row:
-        costs = (f"{row['memory_mib']:.0f}", f"{row['cold_s']:.2f}", f"{row['cached_s']:.2f}")
-    return (title, str(row["batch"]), *times, *rate, *costs, *_judgement(row["gate"]))
+def _skipped(model: dict[str, Any]) -> Iterator[Skipped]:
+    label = model["label"]
+    for row in model["rows"]:
+        if "not_run" in row:
+            yield Skipped(_title(label, row), row["not_run"])
+    if not model["trained"]:
+        yield Skipped(label, "random weights: no verdict of the gate")
 
 
-def _judgement(gate: dict[str, Any] | None) -> tuple[str, str]:
-    """Return top-1 agreement and verdict as text."""
-    if gate is None:
-        return "", ""
-    top1 = f"{gate['top1_agreement']:.3f}" if "top1_agreement" in gate else ""
-    missed = ", ".join(line.partition(":")[0] for line in gate["missed"])
-    return top1, "accepted" if gate["accepted"] else f"rejected: {missed}"
+def _absent(labels: Sequence[str]) -> Iterator[Skipped]:
+    """Name the usual models that this run left out."""
+    for usual in (SHIPPED, *RANDOM):
+        if not any(label.startswith(usual) for label in labels):
+            yield Skipped(usual, "not among the models of this run")
+
+
+def _title(label: str, row: dict[str, Any]) -> str:
+    return f"{label}: {row['backend']} {row['precision']} {row['mode']} b{row['batch']}"

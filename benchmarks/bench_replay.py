@@ -1,202 +1,156 @@
-"""Replay speed, as ratios in one run: against what a user would write, and against the limit.
+"""Replay, beside what a user would write, and beside the limit; journal on, report off.
 
 The limit is what the cores could do if nothing but decoding, preprocessing and the engine cost
-anything: cores / (CPU seconds per frame of those three, each measured alone).
+anything: cores / (CPU seconds per frame of those three, each measured alone in every round).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import statistics
 import tempfile
-import time
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from benchmarks.budgets import REAL_CLIPS
 from benchmarks.loops import Loop, eager_loop, onnxruntime_loop, openvino_loop
-from benchmarks.machine import describe_machine
-from benchmarks.memory import measure_growth
-from engines.base import Engine, run_frames
+from benchmarks.plan import Plan
+from benchmarks.replay_child import Replayed
+from benchmarks.replay_curves import LENGTHS_S, draw_lengths, measure_curves, measure_lengths
+from benchmarks.replay_race import WHOLE, Lap, our_loop, race
+from benchmarks.result import Part, Ratio, Role, Row, Skipped, figure, times_as_fast
+from benchmarks.show import note
 from engines.cache import open_cache
 from engines.choose import Wanted, choose_engine
 from engines.load import load_model
 from engines.open import DEMO_MODEL
-from engines.pixels import Pixels
-from engines.preprocess import to_model_input
 from stream import console
 from stream.config import AnalysisConfig
 from stream.job import Job, model_used
-from stream.replay import record_clip
 from stream.replay_command import DEMO_CLIP
 from stream.sources.nursery import Nursery
-from stream.sources.video import open_video
 
-CLIPS = Path("../shared/data/clips")
-LUNG = Path("../shared/data/pocus_lung/videos/convex")
-NAMES = (
-    CLIPS / "clarius-ocular-short.mp4",
-    CLIPS / "butterfly-ocular-phantom.mp4",
-    LUNG / "Cov-Atlas-suspectedCovid.mp4",
-    LUNG / "Cov_convex_volpecelli_sonographic_v1.mov",
-    LUNG / "Reg_Avi_lung-sliding.MP4",
-    LUNG / "Reg_northumbria_0409_set5_vid2.avi",
-)
-BUDGETS = Path(__file__).with_name("budgets.toml")
+CLIPS = Path("../shared/data")
+"""All videos below are replayed."""
+QUICK_CLIP = CLIPS / "pocus_lung/videos/convex/Cov_convex_volpecelli_sonographic_v1.mov"
+VIDEO_SUFFIXES = frozenset([".mp4", ".mov", ".avi", ".gif"])
+OURS, FAST = "sonostream", "sonostream_fast"
+RATIOS = {
+    "over_eager": (OURS, "eager"),
+    "over_onnxruntime": (OURS, "onnxruntime"),
+    "over_openvino_queue": (OURS, "openvino_queue"),
+    "of_limit": (OURS, WHOLE),
+    "fast_over_eager": (FAST, "eager"),
+    "fast_over_openvino_queue": (FAST, "fast_openvino_queue"),
+}
+NO_FAST = "no engine faster than FP32 is accepted here; `stream compile` makes one"
+NO_MEMORY = "`--no-memory`"
 
 
-def bench(*, rounds: int, out: Path, memory: bool) -> int:
-    """Measure replay (journal on, report off) and print ratios; exits 1 when a budget is missed.
+def measure(plan: Plan) -> Part:
+    """Race ours against the other loops, then see how the cost grows."""
+    found = _find_clips(plan.quick)
+    clips = found or [str(DEMO_CLIP)]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sonostream-bench-")))
+        job, fast = open_jobs(stack)
+        loops = _open_loops(job, fast)
+        note(f"replay: {len(loops)} loops take turns over {len(clips)} clips")
+        laps = race(loops, job.engine, clips, plan.rounds)
+        note("replay: how its cost grows")
+        curves = tuple(measure_curves(job, plan, folder))
+        replayed = measure_lengths(plan, folder) if plan.memory else {}
+    rows = {row.name: row for row in _rows(laps)}
+    return Part(
+        name="replay",
+        about=f"{len(clips)} clips, {job.engine.info}" + (f", {fast.engine.info}" if fast else ""),
+        rows=(*rows.values(), *_figures(laps), *_memory(replayed)),
+        ratios=tuple(_ratios(rows)),
+        curves=(*curves, *(draw_lengths(replayed) if replayed else ())),
+        skipped=tuple(_skipped(rows, plan)),
+        lacks=() if found else (REAL_CLIPS,),
+    )
 
-    Parameters
-    ----------
-    rounds
-        Interleaved repetitions; the median counts.
-    out
-        JSON file to write.
-    memory
-        Also measure how peak memory grows from a clip of one minute to one of ten.
-    """
-    clips = [str(path) for path in NAMES if path.is_file()] or [str(DEMO_CLIP)]
-    model = load_model(DEMO_MODEL)
-    cores = len(os.sched_getaffinity(0))
-    chosen = choose_engine(model, open_cache(), Wanted("openvino", "fp32"), console.warn)
-    engine, used = chosen.engine, model_used(chosen, model, DEMO_MODEL)
-    try:
-        with Nursery() as nursery:
-            loops: dict[str, Loop] = {
-                "sonostream": _our_loop(Job(engine, used, AnalysisConfig(), nursery=nursery)),
-                "eager": eager_loop(),
-                "onnxruntime": onnxruntime_loop(model, cores),
-                "openvino_queue": openvino_loop(model),
-            }
-            rates = _race(loops, clips, rounds)
-        costs = _stage_costs(engine, clips)
-    finally:
-        engine.close()
-    limit_hz = cores / sum(costs.values())
-    result = {
-        "bench": "replay",
-        "machine": describe_machine(),
-        "clips": [Path(clip).name for clip in clips],
-        "rounds": rounds,
-        "fps": {name: statistics.median(values) for name, values in rates.items()},
-        "fps_min_max": {name: (min(values), max(values)) for name, values in rates.items()},
-        "cpu_ms_per_frame": {name: cost * 1e3 for name, cost in costs.items()},
-        "limit_fps": limit_hz,
-        "ratios": _ratios(rates, limit_hz),
-        "memory": measure_growth() if memory else None,
+
+def _find_clips(quick: bool) -> list[str]:
+    found = [QUICK_CLIP] if quick else sorted(CLIPS.rglob("*"))
+    return [str(path) for path in found if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+
+
+def open_jobs(stack: ExitStack) -> tuple[Job, Job | None]:
+    """Open our FP32 engine, and the fastest that was accepted where that is another one."""
+    model, nursery = load_model(DEMO_MODEL), stack.enter_context(Nursery())
+    jobs = []
+    for want in (Wanted("openvino", "fp32"), Wanted("openvino")):
+        chosen = choose_engine(model, open_cache(), want, console.warn)
+        used = model_used(chosen, model, DEMO_MODEL)
+        jobs.append(Job(chosen.engine, used, AnalysisConfig(), nursery=nursery))
+    job, fast = jobs
+    stack.enter_context(closing(job.engine))
+    if fast.engine.info.precision == "fp32":
+        fast.engine.close()
+        return job, None
+    stack.enter_context(closing(fast.engine))
+    return job, fast
+
+
+def _open_loops(job: Job, fast: Job | None) -> dict[str, Loop]:
+    model, cores = job.engine.model, len(os.sched_getaffinity(0))
+    loops = {
+        OURS: our_loop(job),
+        "eager": eager_loop(),
+        "onnxruntime": onnxruntime_loop(model, cores),
+        "openvino_queue": openvino_loop(model),
     }
-    missed = _missed(result)
-    _publish(result, missed, out)
-    return 1 if missed else 0
+    if fast:
+        loops[FAST] = our_loop(fast)
+        hint = "bf16" if fast.engine.info.precision == "bf16" else "f32"
+        loops["fast_openvino_queue"] = openvino_loop(fast.engine.model, hint)
+    return loops
 
 
-def _our_loop(job: Job) -> Loop:
-    def run(path: str) -> int:
-        frames = 0
-
-        def count(_source: object) -> None:
-            nonlocal frames
-            frames += 1
-
-        with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as folder:
-            record_clip(path, job, Path(folder), count)
-        return frames
-
-    return run
+def _rows(laps: Sequence[Lap]) -> Iterator[Row]:
+    for name in laps[0].rates_hz:
+        role: Role = "ours" if name in (OURS, FAST) else "instead"
+        yield _rate(name, role, [lap.rates_hz[name] for lap in laps])
+    for name in laps[0].limits_hz():
+        yield _rate(name, "limit", [lap.limits_hz()[name] for lap in laps])
 
 
-def _race(loops: dict[str, Loop], clips: list[str], rounds: int) -> dict[str, list[float]]:
-    """Return frames per second over all clips, by loop and round, after a first clip to warm up."""
-    rates: dict[str, list[float]] = {name: [] for name in loops}
-    for loop in loops.values():
-        loop(clips[0])
-    for _ in range(rounds):
-        for name, loop in loops.items():
-            began_ns = time.perf_counter_ns()
-            frames = sum(loop(clip) for clip in clips)
-            rates[name].append(frames / ((time.perf_counter_ns() - began_ns) * 1e-9))
-    return rates
+def _rate(name: str, role: Role, values: Sequence[float]) -> Row:
+    return Row(name=name, unit="frames/s", role=role, values=tuple(values))
 
 
-def _ratios(rates: dict[str, list[float]], limit_hz: float) -> dict[str, float]:
-    """Return the median over rounds of our rate against each other loop's in the same round."""
-    ours = rates["sonostream"]
-    ratios = {
-        f"over_{name}": statistics.median(a / b for a, b in zip(ours, values, strict=True))
-        for name, values in rates.items()
-        if name != "sonostream"
-    }
-    return ratios | {"of_limit": statistics.median(ours) / limit_hz}
+def _ratios(rows: Mapping[str, Row]) -> Iterator[Ratio]:
+    for name, (of, to) in RATIOS.items():
+        if of in rows and to in rows:
+            yield times_as_fast(name, rows[of], rows[to])
 
 
-def _stage_costs(engine: Engine, clips: list[str]) -> dict[str, float]:
-    """Return CPU seconds per frame of each stage alone, over all frames of the clips."""
-    decode_s = _cpu_s(lambda: [None for clip in clips for _ in _decode(clip)])
-    prepare_s, inputs = 0.0, []
-    spec = engine.model.spec
-    for clip in clips:
-        for pixels in _decode(clip):
-            began_s = time.thread_time()
-            inputs.append(to_model_input(pixels, spec.input_wh, spec.fit))
-            prepare_s += time.thread_time() - began_s
-    frames = np.stack(inputs[:: max(1, len(inputs) // 300)])
-    run_frames(engine, frames)
-    engine_s = _cpu_s(lambda: run_frames(engine, frames))
-    return {
-        "decode": decode_s / len(inputs),
-        "preprocess": prepare_s / len(inputs),
-        "engine": engine_s / len(frames),
-    }
+def _figures(laps: Sequence[Lap]) -> Iterator[Row]:
+    """Yield the CPU of each stage, of two together, and of all else that we do."""
+    for stage in laps[0].costs_s:
+        yield _cpu_ms(stage, [lap.costs_s[stage] for lap in laps])
+    both = [lap.costs_s["decode"] + lap.costs_s["preprocess"] for lap in laps]
+    yield _cpu_ms("decode_and_preprocess", both)
+    yield _cpu_ms("overhead", [lap.cpu_s[OURS] - lap.stages_s for lap in laps])
 
 
-def _decode(clip: str) -> Iterator[Pixels]:
-    reader = open_video(clip)
-    try:
-        for picture in reader.pictures():
-            yield picture.pixels
-    finally:
-        reader.close()
+def _cpu_ms(what: str, values_s: Sequence[float]) -> Row:
+    return Row(name=f"cpu_ms_{what}", unit="ms", values=tuple(value * 1e3 for value in values_s))
 
 
-def _cpu_s(work: Callable[[], object]) -> float:
-    began_s = time.process_time()
-    work()
-    return time.process_time() - began_s
+def _memory(replayed: Mapping[int, Replayed]) -> Iterator[Row]:
+    """Yield the peak of the longest clip, and its growth from a minute to ten."""
+    if not replayed:
+        return
+    yield figure("peak_over_engine_mib", max(one.over_engine_mib for one in replayed.values()))
+    _, minute, ten = LENGTHS_S
+    if ten in replayed:
+        yield figure("growth_mib", replayed[ten].peak_mib - replayed[minute].peak_mib)
 
 
-def _missed(result: dict[str, Any]) -> list[str]:
-    budgets = tomllib.loads(BUDGETS.read_text())["replay"]
-    figures = result["ratios"] | (result["memory"] or {})
-    return [
-        f"{name} is {figures[name]:.2f}, wanted {kind.replace('_', ' ')} {bound}"
-        for kind, bounds in budgets.items()
-        for name, bound in bounds.items()
-        if name in figures
-        and (figures[name] < bound if kind == "at_least" else figures[name] > bound)
-    ]
-
-
-def _publish(result: dict[str, Any], missed: list[str], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    rows = []
-    for name, rate_hz in result["fps"].items():
-        low, high = result["fps_min_max"][name]
-        ratio = result["ratios"].get(f"over_{name}")
-        ours = f"{ratio:.2f} x" if ratio else ""
-        rows.append((name, f"{rate_hz:.0f}", f"{low:.0f} to {high:.0f}", ours))
-    share = f"{result['ratios']['of_limit']:.0%} reached"
-    rows.append(("limit", f"{result['limit_fps']:.0f}", "", share))
-    title = f"Replay, {len(result['clips'])} clips, {result['machine']['processor']}"
-    console.show_table(title, ("loop", "fps", "min to max", "ours is"), rows)
-    for name, value in {**result["cpu_ms_per_frame"], **(result["memory"] or {})}.items():
-        console.say(f"{name}: {value:.2f}")
-    for line in missed:
-        console.warn(f"budget missed: {line}")
-    console.say(f"figures: {out}")
+def _skipped(rows: Mapping[str, Row], plan: Plan) -> Iterator[Skipped]:
+    yield from (Skipped(name, NO_FAST) for name, (of, _) in RATIOS.items() if of not in rows)
+    if not plan.memory:
+        yield from (Skipped(name, NO_MEMORY) for name in ("peak_over_engine_mib", "growth_mib"))

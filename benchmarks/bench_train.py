@@ -7,18 +7,15 @@ processor, or the GPU, never waits.
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.machine import describe_machine
-from stream import console
+from benchmarks.plan import Plan
+from benchmarks.result import Part, Row, times_as_fast
+from benchmarks.show import note
 from train.fitting.bank import build_bank
 from train.fitting.fit import fit
 from train.fitting.ranks import fast_device
@@ -27,7 +24,6 @@ from train.fitting.trained import set_modes
 from train.nets.models import build_network
 from train.recipe import Recipe
 
-BUDGETS = Path(__file__).with_name("budgets.toml")
 FRAMES = 128
 COMMON: dict[str, Any] = {
     "profile": "bench",
@@ -45,72 +41,48 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def bench(*, rounds: int, out: Path) -> int:
-    """Measure training of a MobileNetV2, with its first stages frozen and whole.
+QUICK_DRAWS = {"early": 160, "whole": 48}
 
-    Prints samples per second and their ratio to steps on a batch in memory; exits 1 when a budget
-    is missed.
 
-    Parameters
-    ----------
-    rounds
-        Epochs of each; the median counts.
-    out
-        JSON file to write.
-    """
-    cases = {name: _measure(name, rounds) for name in CASES}
+def measure(plan: Plan) -> Part:
+    """Measure training of a MobileNetV2, with its first stages frozen and whole."""
+    pairs = {name: _measure(name, plan) for name in CASES}
     gpu = torch.cuda.is_available()
-    result = {
-        "bench": "train",
-        "machine": describe_machine(),
-        "device": torch.cuda.get_device_name() if gpu else "CPU",
-        "threads": torch.get_num_threads(),
-        "rounds": rounds,
-        "cases": cases,
-    }
-    missed = _missed({name: case["ratio"] for name, case in cases.items()})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    rows = [
-        (name, f"{case['epoch_hz']:.1f}", f"{case['memory_hz']:.1f}", f"{case['ratio']:.2f}")
-        for name, case in cases.items()
-    ]
-    title = f"Training, MobileNetV2 at 224 px, {result['device']}"
-    console.show_table(title, ("case", "frames/s", "in memory", "ratio"), rows)
-    for line in missed:
-        console.warn(f"budget missed: {line}")
-    console.say(f"figures: {out}")
-    return 1 if missed else 0
+    where = torch.cuda.get_device_name() if gpu else f"{torch.get_num_threads()} threads"
+    return Part(
+        name="train",
+        about=f"epochs of MobileNetV2 at 224 px, {where}",
+        rows=tuple(row for pair in pairs.values() for row in pair),
+        ratios=tuple(times_as_fast(name, *pair) for name, pair in pairs.items()),
+    )
 
 
-def _measure(name: str, rounds: int) -> dict[str, Any]:
-    """Return samples per second of epochs and of steps in memory, medians, and their ratio.
+def _measure(name: str, plan: Plan) -> tuple[Row, Row]:
+    """Return samples per second of epochs, and of the same steps in memory.
 
     Lightning reports after each epoch; the steps in memory are run there. The first epoch warms up.
     """
-    recipe = Recipe(**COMMON, variant=name, epochs=rounds + 1, **CASES[name])
+    note(f"train: {name}")
+    case = CASES[name] | ({"draws": QUICK_DRAWS[name]} if plan.quick else {})
+    recipe = Recipe(**COMMON, variant=name, epochs=plan.rounds + 1, **case)
     shape = (FRAMES, recipe.input_px, recipe.input_px, 3)
     pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     start = build_network(recipe)
     data = TrainingData(build_bank(start, pictures, [0, 1] * (FRAMES // 2), recipe))
     memory = _InMemory(data, recipe)
-    epoch_s, memory_s, began_s = [], [], time.perf_counter()
+    epoch_hz, memory_hz, began_s = list[float](), list[float](), time.perf_counter()
 
     def between(_line: str) -> None:
         nonlocal began_s
-        epoch_s.append(time.perf_counter() - began_s)
-        memory_s.append(memory.run(recipe.draws // recipe.batch))
+        epoch_hz.append(recipe.draws / (time.perf_counter() - began_s))
+        memory_hz.append(recipe.draws / memory.run(recipe.draws // recipe.batch))
         began_s = time.perf_counter()
 
     fit(start, data, recipe, None, between)
-    pairs = list(zip(epoch_s[1:], memory_s[1:], strict=True))
-    return {
-        "batch": recipe.batch,
-        "input_px": recipe.input_px,
-        "epoch_hz": statistics.median(recipe.draws / epoch for epoch, _ in pairs),
-        "memory_hz": statistics.median(recipe.draws / steps for _, steps in pairs),
-        "ratio": statistics.median(steps / epoch for epoch, steps in pairs),
-    }
+    return (
+        Row(name=f"{name}, epoch", unit="frames/s", role="ours", values=tuple(epoch_hz[1:])),
+        Row(name=f"{name}, in memory", unit="frames/s", role="limit", values=tuple(memory_hz[1:])),
+    )
 
 
 class _InMemory:
@@ -142,12 +114,3 @@ class _InMemory:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - began_s
-
-
-def _missed(ratios: dict[str, float]) -> list[str]:
-    budgets = tomllib.loads(BUDGETS.read_text())["train"]["at_least"]
-    return [
-        f"{name} is {ratios[name]:.2f}, wanted at least {bound}"
-        for name, bound in budgets.items()
-        if ratios[name] < bound
-    ]

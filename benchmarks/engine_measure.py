@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_rows import BATCHES, DEFAULT_ROW, Device, Row, find_obstacle
+from benchmarks.engine_rows import BATCHES, DEFAULT_ROW, Row, find_obstacle
 from benchmarks.engine_start import measure_start
 from benchmarks.engine_subjects import Subject, find_recipe
 from benchmarks.engine_turns import Frames, Runner, Turns, draw_noise, take_turns
 from benchmarks.engine_variants import describe_verdict
+from benchmarks.plan import Device
 from calib.agreement import gate
 from engines.base import Engine
 from engines.build import build_engine

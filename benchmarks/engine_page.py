@@ -6,15 +6,17 @@ runs judged on different frames, stand below each other.
 
 from __future__ import annotations
 
-import json
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_engines import BUDGETS, find_missed
+import msgspec
+
+from benchmarks.budgets import judge, read_budgets
 from benchmarks.engine_frontier import draw_frontier
+from benchmarks.report_file import read_report
+from benchmarks.result import Part, Report
 from calib.limits import LIMITS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -27,13 +29,13 @@ HEAD = (
 )
 
 
-def write_page(results: Sequence[dict[str, Any]]) -> None:
+def write_page(reports: Sequence[Report]) -> None:
     """Replace what stands between the marks of the page, and draw the plot."""
-    models = [model for result in results for model in result["models"]]
-    text = fill(PAGE.read_text(), "measured", show_results(results[0], models))
+    parts = [part for report in reports for part in report.parts if part.name == "engines"]
+    text = fill(PAGE.read_text(), "measured", show_results(reports[0], parts))
     PAGE.write_text(fill(text, "limits", "\n".join(show_limits())))
-    least = tomllib.loads(BUDGETS.read_text())["engines"]["at_least"]
-    PLOT.write_text(draw_frontier(models, least))
+    models = [model for part in parts for model in part.details["models"]]
+    PLOT.write_text(draw_frontier(models, read_budgets()["engines"].at_least))
 
 
 def fill(text: str, name: str, part: str) -> str:
@@ -52,21 +54,22 @@ def show_limits() -> Iterator[str]:
         yield f"| `{limit.figure}` | {limit.words} | {limit.why} |"
 
 
-def show_results(first: dict[str, Any], models: Sequence[dict[str, Any]]) -> str:
+def show_results(first: Report, parts: Sequence[Part]) -> str:
     """Return the measured part as Markdown; the machine is that of the first run."""
-    machine = first["machine"]
+    machine, length = first.machine, parts[0].details
+    models = [model for part in parts for model in part.details["models"]]
     runtimes = ", ".join(f"{name} {machine[name]}" for name in ("openvino", "onnxruntime"))
     lines = [
-        f"Measured on {first['date']}: {machine['cores']} cores of an {machine['processor']}, "
+        f"Measured on {first.created[:10]}: {machine['cores']} cores of an {machine['processor']}, "
         f"{machine['system']}, {runtimes}, Python {machine['python']}, commit "
-        f"{machine['commit']}; {first['rounds']} rounds of {first['round_s']} s.",
+        f"{machine['commit']}; {length['rounds']} rounds of {length['round_s']} s.",
         "",
     ]
     for model in models:
         lines += [*_show_model(model), ""]
-    missed = find_missed(models)
+    missed = [verdict for verdict in judge(parts, read_budgets()) if verdict.fails]
     lines += ["### Budgets", ""]
-    lines += [f"- **Missed:** {line}." for line in missed] or ["All were kept."]
+    lines += [f"- **Missed:** {verdict}." for verdict in missed] or ["All were kept."]
     lines += ["", "### What the maps cost", "", *_show_maps(models)]
     lines += ["", "### What an explanation costs", "", *_show_explanations(models)]
     lines += ["", "### INT8 variants", "", *_show_variants(models)]
@@ -175,9 +178,9 @@ def _show_variants(models: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def main(paths: Sequence[Path]) -> None:
     """Keep the figures beside the page, and write the page."""
-    results = [json.loads(path.read_text()) for path in paths]
-    write_page(results)
-    FIGURES.write_text(json.dumps(results, indent=1) + "\n")
+    reports = [read_report(path) for path in paths]
+    write_page(reports)
+    FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(reports), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from benchmarks.plan import Device
 from engines.errors import EngineError
 from engines.open import BACKENDS, installed_engines, load_backend
 from engines.options import Batch, EngineOptions, Mode, Precision
-
-Device = Literal["cpu", "cuda"]
 
 BATCHES = (1, 4, 8, 32)
 OFFERED: dict[str, tuple[Precision, ...]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class Timing:
     runs_ms: list[list[float]] = field(default_factory=list)
     rates_hz: list[float] = field(default_factory=list)
 
-    def describe(self) -> dict[str, float]:
+    def describe(self) -> dict[str, Any]:
         """Return percentiles of a run and the median rate with its range."""
         every = np.concatenate([np.array(runs) for runs in self.runs_ms])
         p50, p95, p99 = np.percentile(every, (50, 95, 99))
@@ -73,14 +73,15 @@ class Timing:
             "fps": float(np.median(self.rates_hz)),
             "fps_min": min(self.rates_hz),
             "fps_max": max(self.rates_hz),
+            "fps_rounds": list(self.rates_hz),
         }
 
-    def rate_over(self, other: Timing) -> dict[str, float]:
+    def rate_over(self, other: Timing) -> dict[str, Any]:
         """Return the median over rounds of the ratio of rates, with its range."""
         ratios = np.array(self.rates_hz) / np.array(other.rates_hz)
         return _spread("over_fp32", ratios)
 
-    def time_over(self, other: Timing) -> dict[str, float]:
+    def time_over(self, other: Timing) -> dict[str, Any]:
         """Return the median over rounds of the ratio of a run's median time, with its range."""
         mine, theirs = ([np.median(runs) for runs in x.runs_ms] for x in (self, other))
         return _spread("ratio", np.array(mine) / np.array(theirs))
@@ -130,6 +131,7 @@ def _rate_hz(runner: Runner, frames: Frames, round_s: float) -> float:
     return runs * len(frames) / ((time.perf_counter_ns() - began_ns) / 1e9)
 
 
-def _spread(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+def _spread(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
     low, middle, high = (float(np.quantile(values, q)) for q in (0, 0.5, 1))
-    return {name: middle, f"{name}_min": low, f"{name}_max": high}
+    rounds = {f"{name}_rounds": values.tolist()}
+    return {name: middle, f"{name}_min": low, f"{name}_max": high} | rounds

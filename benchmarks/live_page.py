@@ -1,140 +1,137 @@
-"""What of the live benchmark a person reads: tables, and each budget with what was measured."""
+"""What the live benchmark found, as rows.
+
+A time that never came has no row, so its budget fails.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stream import console
+from benchmarks.result import Percentiles, Role, Row, Skipped, figure
 
-BUDGETS = Path(__file__).with_name("budgets.toml")
 MINUTES = 10
-BUSY = 0.1
-"""Processor seconds per second of other programs above which a row says so."""
-TIMES = (
-    ("capture to result", "capture_to_result_ms"),
-    ("engine alone", "floor"),
-    ("engine in the session", "engine_ms"),
-    ("age on the screen", "screen_age_ms"),
-    ("result to pixel", "result_to_pixel_ms"),
-    ("draw", "draw_ms"),
+TIMES: dict[str, tuple[str, Role]] = {
+    "capture to result": ("capture_to_result_ms", "ours"),
+    "age on the screen": ("screen_age_ms", "ours"),
+    "result to pixel": ("result_to_pixel_ms", "figure"),
+    "draw": ("draw_ms", "figure"),
+    "engine in the session": ("engine_ms", "figure"),
+}
+FLOOR = "engine alone"
+JUDGED, DRAWN = "720p60", "1080p"
+"""The load that has budgets, and the beginning of those whose draws have one."""
+STREAMS = 8
+SLOW, OTHERS = (
+    ("age_growth_ms",),
+    (
+        "capture_drops",
+        "age_ready_over_engine_ms",
+        "age_screen_over_engine_ms",
+        "draw_mean_ms",
+        "banner_ms",
+        "fresh_over_load_s",
+        "start_s",
+        "streams8_age_p99_ms",
+    ),
 )
 
-
-class Budget(NamedTuple):
-    """One budget: what was measured and what is wanted at most; None was not measured."""
-
-    name: str
-    unit: str
-    measured: float | None
-    wanted: float
-
-    @property
-    def kept(self) -> bool:
-        """What was not measured is not kept."""
-        return self.measured is not None and self.measured <= self.wanted
+Session = Mapping[str, Any]
 
 
-def judge_budgets(result: Mapping[str, Any]) -> list[Budget]:
-    """Return every budget that the parts of a result bear on."""
-    wanted: dict[str, float] = tomllib.loads(BUDGETS.read_text())["live"]["at_most"]
-    found = list[Budget]()
-    for row in result.get("rows", ()):
-        found += _of_row(row, wanted)
-    if "starts" in result:
-        most = _worst(result["starts"], "overlay_s")
-        found.append(Budget("start-up to the first overlay", "s", most, wanted["start_s"]))
-    if "kills" in result:
-        load_s = result["engine_load_s"]
-        banner, fresh = (_worst(result["kills"], name) for name in ("banner_ms", "fresh_ms"))
-        found.append(Budget("kill to AI DOWN", "ms", banner, wanted["banner_ms"]))
-        limit = wanted["fresh_over_load_s"] + load_s
-        fresh_s = None if fresh is None else fresh / 1e3
-        found.append(Budget("kill to fresh results", "s", fresh_s, round(limit, 2)))
-    if "slow" in result:
-        growth = result["slow"]["age_ms_per_minute"]["high"] * MINUTES
-        name = f"age grows in {MINUTES} minutes, slow engine"
-        found.append(Budget(name, "ms", growth, wanted["age_growth_ms"]))
-    return found
+class Found(NamedTuple):
+    """All that was measured.
+
+    Parameters
+    ----------
+    rows : of `measure_row`
+    load_s : of the engine from the cache
+    starts, kills : of `measure_start` and `measure_kills`
+    slow : of `slow_row`
+    streams : number of streams on one engine, and p99 of the age of a result in ms
+    """
+
+    rows: tuple[Session, ...] = ()
+    load_s: float = 0.0
+    starts: tuple[Mapping[str, float | None], ...] = ()
+    kills: tuple[Mapping[str, float | None], ...] = ()
+    slow: Session | None = None
+    streams: tuple[tuple[float, float], ...] = ()
 
 
-def _of_row(row: Mapping[str, Any], wanted: Mapping[str, float]) -> list[Budget]:
-    found, load = list[Budget](), row["load"]
-    if load == "720p60":
-        drops = row["late_capture_drops"]
-        found.append(Budget(f"{load} capture drops", "", drops, wanted["capture_drops"]))
-        limit = round(row["floor"]["engine"]["least_p99"] + wanted["age_over_engine_ms"], 1)
-        for name, part in (("ready", "capture_to_result_ms"), ("on the screen", "screen_age_ms")):
-            age = row[part].get("p99")
-            found.append(Budget(f"{load} result age p99, {name}", "ms", age, limit))
-    if load.startswith("1080p"):
-        mean = row["draw_ms"].get("mean")
-        found.append(Budget(f"{load} draw mean", "ms", mean, wanted["draw_mean_ms"]))
-    return found
+def list_rows(found: Found) -> Iterator[Row]:
+    """Yield every row and figure."""
+    for session in found.rows:
+        yield from _session_rows(session, session["load"])
+        yield from _judged_figures(session, session["load"])
+    if found.slow:
+        yield from _session_rows(found.slow, f"slow {found.slow['load']}")
+        yield figure("age_growth_ms", found.slow["age_ms_per_minute"]["high"] * MINUTES)
+    fresh_ms = worst(found.kills, "fresh_ms")
+    over_load_s = None if fresh_ms is None else fresh_ms / 1e3 - found.load_s
+    streams_ms = dict(found.streams).get(STREAMS)
+    yield from _known("start_s", worst(found.starts, "overlay_s"))
+    yield from _known("banner_ms", worst(found.kills, "banner_ms"))
+    yield from _known("fresh_over_load_s", over_load_s)
+    yield from _known(f"streams{STREAMS}_age_p99_ms", streams_ms)
 
 
-def show(result: Mapping[str, Any], budgets: Sequence[Budget]) -> None:
-    """Print every figure as tables, and every budget, kept or missed."""
-    rows = [*result.get("rows", ()), *([result["slow"]] if "slow" in result else [])]
-    for row in rows:
-        _show_row(row)
-    for row in result.get("transport", ()):
-        where = f"{row['size']} {row['format']} by {row['transport']}"
-        console.say(f"transport alone, {where}: p50 {row['p50_ms']} ms, p99 {row['p99_ms']} ms")
-    for name in ("starts", "kills"):
-        for number, times in enumerate(result.get(name, ()), 1):
-            words = ", ".join(f"{key} {_number(value)}" for key, value in times.items())
-            console.say(f"{name[:-1]} {number}: {words}")
-    cells = [
-        (b.name, f"{_number(b.measured)} {b.unit}", f"at most {b.wanted:g} {b.unit}", _word(b))
-        for b in budgets
-    ]
-    if cells:
-        console.show_table("Budgets", ("budget", "measured", "wanted", ""), cells)
+def list_skipped(found: Found) -> Iterator[Skipped]:
+    """Name the figures that belong to the other kind of run."""
+    names, why = (OTHERS, "only a slow engine was run") if found.slow else (SLOW, "run `--slow`")
+    yield from (Skipped(name, why) for name in names)
 
 
-def _show_row(row: Mapping[str, Any]) -> None:
-    where = "window" if row["window"] else "terminal, for Xvfb is absent"
-    title = f"{row['load']}, {row['seconds']:g} s, {where}, load average {row['loadavg']:.1f}"
-    cells = []
-    for name, key in TIMES:
-        part = row["floor"]["engine"] if key == "floor" else row[key]
-        points = (_number(part.get(point)) for point in ("p50", "p95", "p99", "mean"))
-        cells.append((name, *points, str(part["count"])))
-    console.show_table(title, ("ms", "p50", "p95", "p99", "mean", "count"), cells)
-    figures = [
-        (name, f"{part['cpu']:.2f}", f"{part['rss_mib']:.0f}", f"{part['pss_mib']:.0f}")
-        for name, part in row["usage"].items()
-    ]
-    figures.append(("other programs", f"{row['other_cpu']:.2f}", "", ""))
-    console.show_table("", ("process", "CPU s/s", "RSS MiB", "PSS MiB"), figures)
-    ledger = {name: count for name, count in row["ledger"].items() if count}
-    console.say(f"ledger: {_words(ledger)}")
-    console.say(f"after the first second: {_words(row['late_losses']) or 'no loss'}")
-    if row["other_cpu"] > BUSY:
-        console.warn(f"other programs took {row['other_cpu']:.2f} of the cores meanwhile")
-    slope = row["age_ms_per_minute"]
-    interval = f"95 % interval {slope['low']:.2f} to {slope['high']:.2f}"
-    console.say(f"results {row['results_hz']} /s; draws without a result {row['withdrawn_draws']}")
-    console.say(f"age on the screen grows {slope['slope']:.2f} ms per minute, {interval}")
-
-
-def _worst(parts: Sequence[Mapping[str, float | None]], name: str) -> float | None:
+def worst(parts: Sequence[Mapping[str, float | None]], name: str) -> float | None:
     """Return the largest value; None where one is missing, or there are none."""
     values = [part[name] for part in parts]
     known = [value for value in values if value is not None]
     return max(known) if known and len(known) == len(values) else None
 
 
-def _words(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
+def _session_rows(session: Session, load: str) -> Iterator[Row]:
+    times: dict[str, tuple[Any, Role]] = {FLOOR: (session["floor"]["engine"], "limit")}
+    times |= {name: (session[key], role) for name, (key, role) in TIMES.items()}
+    for name, (part, role) in times.items():
+        if part["count"]:
+            yield _latency(f"{load} {name}", role, part)
+    growth = session["age_ms_per_minute"]
+    for name in ("slope", "low", "high"):
+        yield _number(f"{load} age growth, {name}", "ms/min", growth[name])
+    for name in ("results_hz", "draws_hz"):
+        yield _number(f"{load} {name.removesuffix('_hz')}", "/s", session[name])
+    for process, part in session["usage"].items():
+        yield _number(f"{load} {process} CPU", "cores", part["cpu"])
+        yield _number(f"{load} {process} memory", "MiB", part["pss_mib"])
+    yield _number(f"{load} other programs CPU", "cores", session["other_cpu"])
+    for name, count in session["ledger"].items():
+        if count:
+            yield _number(f"{load} {name}", "frames", count)
+    for name, count in session["late_losses"].items():
+        yield _number(f"{load} after the first second, {name}", "frames", count)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _judged_figures(session: Session, load: str) -> Iterator[Row]:
+    if load == JUDGED:
+        yield figure("capture_drops", session["late_capture_drops"])
+        floor = session["floor"]["engine"]["least_p99"]
+        for name, key in (("ready", "capture_to_result_ms"), ("screen", "screen_age_ms")):
+            age = session[key].get("p99")
+            over = None if age is None else age - floor
+            yield from _known(f"age_{name}_over_engine_ms", over)
+    if load.startswith(DRAWN):
+        yield from _known("draw_mean_ms", session["draw_ms"].get("mean"))
 
 
-def _word(budget: Budget) -> str:
-    return "kept" if budget.kept else "MISSED"
+def _latency(name: str, role: Role, part: Mapping[str, float]) -> Row:
+    many = Percentiles(part["p50"], part["p95"], part["p99"])
+    return Row(name=name, unit="ms", role=role, values=(many.p50,), percentiles=many)
+
+
+def _number(name: str, unit: str, value: float) -> Row:
+    return Row(name=name, unit=unit, values=(float(value),))
+
+
+def _known(name: str, value: float | None) -> Iterator[Row]:
+    if value is not None:
+        yield figure(name, value)

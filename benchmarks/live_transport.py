@@ -1,21 +1,19 @@
 """How full frames travel: after their header in a ZeroMQ message, or in the shared ring.
 
-Both carry the same pictures between the same two processes in one run, in turns: time from just
-before the writer hands a frame over until its pixels are in the reader's own memory.
+Both carry the same pictures between the same two processes: time from just before the writer hands
+a frame over until its pixels are in the reader's own memory.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -28,107 +26,97 @@ from stream.live.wire.messages import FrameHeader
 from stream.live.wire.payload import layout_of, read_pixels
 from stream.live.wire.ring import FrameRing
 
-SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
-FORMATS = ("yuv420", "rgb")
+SIZES_WH = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 SLOTS = 8
-WARM_UP = 30
+WARM_UP = 10
 PATIENCE_MS = 10_000
-LAST = "last"
+FLOOD, LAST = "flood", "last"
+"""The sources of frames sent at once, and of those that say they are the last."""
+FLOOD_S, LAST_S = 0.5, 0.02
+"""Pauses after the flood, so that its last frame is taken, and between the last frames."""
+
+Transport = Literal["ring", "message"]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: `frames` pictures of a size and format, `rate_hz` times a second."""
+    """YUV 4:2:0 pictures of a size: so many, at a rate, and then as many more at once."""
 
     size: str
-    format: str
     frames: int
     rate_hz: float
 
 
-def measure_transport(
-    frames: int = 300,
-    rate_hz: float = 60.0,
-    rounds: int = 2,
-    formats: Sequence[str] = FORMATS,
-) -> list[dict[str, Any]]:
-    """Return a row for each size, format and transport.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What arrived: ages of the paced frames, and how many a second of those sent at once.
 
-    Parameters
-    ----------
-    frames : measured in each round, after a warm-up
-    rate_hz : pace of the writer
-    rounds : how often the transports take turns
-    formats : of the pictures
-
-    Returns
-    -------
-    Rows with ``p50_ms``, ``p99_ms``, the frames ``received`` and ``sent``, and
-    ``writer_cpu_ms`` and ``reader_cpu_ms`` of processor time per frame.
+    Those count from the capture of the first that arrived until the last was taken.
     """
-    rows = []
-    for size in SIZES_WH:
-        for name in formats:
-            load = Load(size, name, frames + WARM_UP, rate_hz)
-            found: dict[str, list[dict[str, Any]]] = {"message": [], "ring": []}
-            for _ in range(rounds):
-                for transport, parts in found.items():
-                    parts.append(_measure(load, transport))
-            rows += [_summary(load, transport, parts) for transport, parts in found.items()]
-    return rows
+
+    ages_ms: list[float]
+    frames_hz: float
 
 
-def _summary(load: Load, transport: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
-    ages = np.concatenate([part["ages_ms"] for part in parts])
-    sent = load.frames * len(parts)
-    row: dict[str, Any] = {"size": load.size, "format": load.format, "transport": transport}
-    row |= {f"p{p}_ms": round(float(np.percentile(ages, p)), 3) for p in (50, 99)}
-    row |= {"received": sum(part["received"] for part in parts), "sent": sent}
-    for side in ("writer", "reader"):
-        spent_ms = sum(part[f"{side}_cpu_ns"] for part in parts) / MS
-        row[f"{side}_cpu_ms"] = round(spent_ms / sent, 3)
-    return row
-
-
-def _measure(load: Load, transport: str) -> dict[str, Any]:
+def carry(load: Load, transport: Transport) -> Carried:
+    """Send a load from another process, warm-up besides, and take the newest frames here."""
     with tempfile.TemporaryDirectory() as folder, _make_ring(load) as ring:
         endpoint = f"ipc://{folder}/frames"
         limits = SHARED_FRAMES if transport == "ring" else FRAMES
         command = [sys.executable, "-m", "benchmarks.live_transport", endpoint, transport]
-        command += [load.size, load.format, str(load.frames), str(load.rate_hz), str(ring.fd)]
+        command += [load.size, str(load.frames), str(load.rate_hz), str(ring.fd)]
         with Subscriber(Link(endpoint, newest=True), limits, "bench") as subscriber:
-            writer = subprocess.Popen(command, pass_fds=(ring.fd,), stdout=subprocess.PIPE)
+            writer = subprocess.Popen(command, pass_fds=(ring.fd,))
             try:
                 found = _read_all(subscriber, ring)
-                said = writer.communicate(timeout=PATIENCE_MS / 1000)[0]
+                writer.wait(PATIENCE_MS / 1000)
             finally:
                 writer.kill()
                 writer.wait()
-    written: dict[str, Any] = json.loads(said)
-    return found | written
+    return found
 
 
-def _read_all(subscriber: Subscriber, ring: FrameRing) -> dict[str, Any]:
+def copy_ms(size: str, times: int) -> list[float]:
+    """Return the times of copying a picture into memory and out again, into memory in use."""
+    planes = draw_picture(size).planes
+    shared, own = ([np.zeros_like(plane) for plane in planes] for _ in range(2))
+    spent_ms = []
+    for _ in range(WARM_UP + times):
+        began_ns = now_ns()
+        for source, middle, target in zip(planes, shared, own, strict=True):
+            np.copyto(middle, source)
+            np.copyto(target, middle)
+        spent_ms.append((now_ns() - began_ns) / MS)
+    return spent_ms[WARM_UP:]
+
+
+def draw_picture(size: str) -> Pixels:
+    """Return a picture of noise as YUV 4:2:0."""
+    width, height = SIZES_WH[size]
+    shapes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
+    rng = np.random.default_rng(0)
+    return Pixels(tuple(rng.integers(0, 256, shape, np.uint8) for shape in shapes))
+
+
+def _read_all(subscriber: Subscriber, ring: FrameRing) -> Carried:
     """Take the newest frame until the last one; its picture is kept, as a worker would."""
     ages_ms: list[float] = []
-    start_ns = 0
+    flooded, flood_ns, now = 0, 0, 0
     while True:
         received = subscriber.receive(PATIENCE_MS)
         if received is None:
             raise TimeoutError(f"no frame in {PATIENCE_MS} ms")
-        start_ns = start_ns or time.process_time_ns()
         header = _header(received)
         if header.source == LAST:
             break
-        pixels = _pixels(received, header, ring)
-        if pixels is not None:
-            ages_ms.append((now_ns() - header.captured_ns) / MS)
-    spent_ns = time.process_time_ns() - start_ns
-    return {
-        "ages_ms": ages_ms[WARM_UP:],
-        "received": len(ages_ms),
-        "reader_cpu_ns": spent_ns,
-    }
+        if _pixels(received, header, ring) is None:
+            continue
+        now = now_ns()
+        if header.source == FLOOD:
+            flooded, flood_ns = flooded + 1, flood_ns or header.captured_ns
+        else:
+            ages_ms.append((now - header.captured_ns) / MS)
+    return Carried(ages_ms[WARM_UP:], flooded * 1e9 / (now - flood_ns))
 
 
 def _pixels(received: Received, header: FrameHeader, ring: FrameRing) -> Pixels | None:
@@ -143,33 +131,26 @@ def _header(received: Received) -> FrameHeader:
 
 
 def _make_ring(load: Load) -> FrameRing:
-    nbytes = _draw(load.size, load.format).nbytes
+    nbytes = draw_picture(load.size).nbytes
     ring = FrameRing.create(nbytes, SLOTS)
     ring.reserve(nbytes)
     return ring
 
 
-def _draw(size: str, name: str) -> Pixels:
-    width, height = SIZES_WH[size]
-    halves = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
-    shapes: tuple[tuple[int, ...], ...] = ((height, width, 3),) if name == "rgb" else halves
-    rng = np.random.default_rng(0)
-    return Pixels(tuple(rng.integers(0, 256, shape, np.uint8) for shape in shapes))
-
-
-def _write_all(publisher: Publisher, ring: FrameRing | None, load: Load) -> int:
-    """Send every frame at its time, then one that says it was the last; return ns of CPU."""
-    pixels = _draw(load.size, load.format)
-    period_s = 1 / load.rate_hz
-    begun_s, start_ns = time.monotonic(), time.process_time_ns()
-    for seq in range(load.frames):
-        time.sleep(max(0.0, begun_s + seq * period_s - time.monotonic()))
+def _write_all(publisher: Publisher, ring: FrameRing | None, load: Load) -> None:
+    """Send every frame at its time, as many at once, then some that say they are the last."""
+    pixels = draw_picture(load.size)
+    begun_s, count = time.monotonic(), WARM_UP + load.frames
+    for seq in range(count):
+        time.sleep(max(0.0, begun_s + seq / load.rate_hz - time.monotonic()))
         _write(publisher, ring, pixels, _make_header(seq, pixels))
-    spent_ns = time.process_time_ns() - start_ns
-    for seq in range(load.frames, load.frames + 20):
-        time.sleep(period_s)
+    time.sleep(LAST_S)
+    for seq in range(count, count + load.frames):
+        _write(publisher, ring, pixels, _make_header(seq, pixels, FLOOD))
+    time.sleep(FLOOD_S)
+    for seq in range(count + load.frames, count + load.frames + 20):
+        time.sleep(LAST_S)
         _write(publisher, ring, pixels, _make_header(seq, pixels, LAST))
-    return spent_ns
 
 
 def _write(
@@ -204,19 +185,14 @@ def _make_header(
 
 
 def _write_process(arguments: list[str]) -> None:
-    endpoint, transport, size, name, frames, rate_hz, fd = arguments
-    load = Load(size, name, int(frames), float(rate_hz))
+    endpoint, transport, size, frames, rate_hz, fd = arguments
+    load = Load(size, int(frames), float(rate_hz))
     ring = FrameRing.attach(int(fd), writing=True) if transport == "ring" else None
-    with Publisher(Link(endpoint, queue=4)) as publisher:
+    with Publisher(Link(endpoint, queue=2 * load.frames + 100)) as publisher:  # none is dropped
         time.sleep(0.3)  # until the reader has connected
-        spent_ns = _write_all(publisher, ring, load)
-    sys.stdout.write(json.dumps({"writer_cpu_ns": spent_ns}))
+        _write_all(publisher, ring, load)
 
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).parents[1])
-    if len(sys.argv) > 1:
-        _write_process(sys.argv[1:])
-    else:
-        for row in measure_transport():
-            sys.stdout.write(json.dumps(row) + "\n")
+    _write_process(sys.argv[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 
 from engines.load import Model
 
-Loop = Callable[[str], int]
+Loop = Callable[[Sequence[str]], int]
+"""Runs over clips and returns the number of frames."""
 
 
-def read_bgr(path: str) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of a clip, (H, W, 3) BGR, as OpenCV decodes them."""
-    capture = cv2.VideoCapture(path)
-    try:
-        while True:
-            done, image_bgr = capture.read()
-            if not done:
-                return
-            yield image_bgr.astype(np.uint8, copy=False)
-    finally:
-        capture.release()
+def read_bgr(paths: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of clips, (H, W, 3) BGR, as OpenCV decodes them."""
+    for path in paths:
+        capture = cv2.VideoCapture(path)
+        try:
+            while (frame := capture.read())[0]:
+                yield frame[1].astype(np.uint8, copy=False)
+        finally:
+            capture.release()
 
 
 def eager_loop() -> Loop:
@@ -43,10 +42,10 @@ def eager_loop() -> Loop:
         ]
     )
 
-    def run(path: str) -> int:
+    def run(paths: Sequence[str]) -> int:
         frames = 0
         with torch.inference_mode():
-            for image_bgr in read_bgr(path):
+            for image_bgr in read_bgr(paths):
                 image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
                 network(prepare(image)[None]).softmax(1).numpy()
                 frames += 1
@@ -63,9 +62,9 @@ def onnxruntime_loop(model: Model, threads: int) -> Loop:
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(model.data, options, providers=["CPUExecutionProvider"])
 
-    def run(path: str) -> int:
+    def run(paths: Sequence[str]) -> int:
         frames = 0
-        for image_bgr in read_bgr(path):
+        for image_bgr in read_bgr(paths):
             session.run(["probs"], {"frames": _small_rgb(image_bgr, model)[None]})
             frames += 1
         return frames
@@ -73,8 +72,13 @@ def onnxruntime_loop(model: Model, threads: int) -> Loop:
     return run
 
 
-def openvino_loop(model: Model) -> Loop:
-    """Return the asynchronous loop: OpenCV, area resize, OpenVINO's queue in throughput mode."""
+def openvino_loop(model: Model, precision: str = "f32") -> Loop:
+    """Return the asynchronous loop: OpenCV, area resize, OpenVINO's queue in throughput mode.
+
+    Parameters
+    ----------
+    precision : of the arithmetic that the model leaves open, as OpenVINO names it
+    """
     import io
 
     import openvino as ov
@@ -83,15 +87,15 @@ def openvino_loop(model: Model) -> Loop:
     core = ov.Core()
     network = core.read_model(io.BytesIO(model.data))
     network.reshape({"frames": [1, height, width, 3]})
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
     compiled = core.compile_model(network, "CPU", settings)
 
     queue = ov.AsyncInferQueue(compiled)
 
-    def run(path: str) -> int:
+    def run(paths: Sequence[str]) -> int:
         answers: dict[int, NDArray[np.float32]] = {}
         waiting: dict[int, int] = {}
-        for number, image_bgr in enumerate(read_bgr(path)):
+        for number, image_bgr in enumerate(read_bgr(paths)):
             idle = queue.get_idle_request_id()
             if idle in waiting:
                 answers[waiting[idle]] = queue[idle].get_tensor("probs").data.copy()

@@ -1,4 +1,4 @@
-"""Names the machine and the commit beside every figure."""
+"""Names the machine and the commit beside every figure; reads only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,26 @@ from pathlib import Path
 
 from stream.session.manifest import versions
 
+GPU_FACTS = ("name", "driver_version", "power.limit", "memory.total")
+
 
 def describe_machine() -> dict[str, str]:
-    """Return processor, cores, system and library versions."""
+    """Return processor, cores, memory, system, load, GPU, commit and library versions."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
+        "memory_gib": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}",
         "system": platform.platform(),
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "gpu": find_gpu(),
         "commit": _commit(),
     } | versions()
+
+
+def find_gpu() -> str:
+    """Return name, driver, power limit and memory of the NVIDIA cards, or `none`."""
+    query = f"--query-gpu={','.join(GPU_FACTS)}"
+    return _ask("nvidia-smi", query, "--format=csv,noheader").replace("\n", "; ") or "none"
 
 
 def _processor() -> str:
@@ -29,9 +40,16 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    command = ("git", "rev-parse", "--short", "HEAD")
+    here = ("git", "-C", str(Path(__file__).parent))
+    commit = _ask(*here, "rev-parse", "--short", "HEAD")
+    changed = _ask(*here, "status", "--porcelain", "--untracked-files=no")
+    return (commit or "unknown") + ("-dirty" if changed else "")
+
+
+def _ask(*command: str) -> str:
+    """Return what a program says; nothing where it is absent or fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
     return done.stdout.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.browser import open_browser
+from benchmarks.browser import open_browser
 from tests.review_sessions import reviewing
 
 IMAGES = Path(__file__).parent / "images"
@@ -19,7 +19,7 @@ def draw_review(folder: Path, target: Path, size_wh: tuple[int, int] = (1280, 72
     with reviewing(PHANTOM, *flags) as review, open_browser(folder / "profile", size_wh) as page:
         review.wait_for("maps")
         page.open(review.address)
-        page.until("window.review && review.player.ready && !review.player.seeking")
+        page.until("window.review && review.player.pictured && !review.player.seeking")
         page.press("2", shift=True)
         for key in ("k", "2", "k", "a", "ArrowRight", "x", "k", "a", "h"):
             page.press(key)

@@ -95,7 +95,7 @@ class OpenVinoEngine:
         version = ov.get_version().split("-")[0]
         self._info = EngineInfo(NAME, version, "CPU", options.precision)
         self._depth = 2 * _cores(options) if options.mode == "throughput" else 1
-        self._idle = [compiled.create_infer_request() for _ in range(self._depth)]
+        self._idle = [_Request(compiled) for _ in range(self._depth)]
         self._busy: list[_Pending] = []
 
     @property
@@ -124,9 +124,9 @@ class OpenVinoEngine:
         if not self._idle:
             self._busy[0].wait()
         padded = pad_frames(frames, self._options.batch.least)
-        pending = _Pending(self, self._idle.pop(), padded, len(frames))
+        pending = _Pending(self, self._idle.pop(), len(frames))
         self._busy.append(pending)
-        pending.start()
+        pending.start(padded)
         return pending
 
     def close(self) -> None:
@@ -134,26 +134,51 @@ class OpenVinoEngine:
         for pending in list(self._busy):
             pending.wait()
 
-    def _release(self, pending: _Pending, request: Any) -> None:
+    def _release(self, pending: _Pending, request: _Request) -> None:
         self._busy.remove(pending)
         self._idle.append(request)
 
 
+class _Request:
+    """A request of OpenVINO and its outputs, looked up by name once."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self._places = [self._place(compiled, name) for name in OUTPUTS]
+
+    def start(self, frames: NDArray[np.uint8]) -> None:
+        """Start a run over a copy of `frames`."""
+        tensor = self._request.get_input_tensor()
+        if tuple(tensor.shape) != frames.shape:
+            tensor.shape = frames.shape
+        tensor.data[:] = frames
+        self._request.start_async()
+
+    def outputs(self, count: int) -> list[NDArray[np.float32]]:
+        """Wait for the answer and return copies of the first `count` rows."""
+        self._request.wait()
+        tensors = (self._request.get_output_tensor(place) for place in self._places)
+        return [tensor.data[:count].copy() for tensor in tensors]
+
+    @staticmethod
+    def _place(compiled: ov.CompiledModel, name: str) -> int:
+        return next(i for i, output in enumerate(compiled.outputs) if name in output.names)
+
+
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A started request; holds the input until OpenVINO has read it."""
+    """A started request."""
 
     engine: OpenVinoEngine
-    request: Any
-    frames: NDArray[np.uint8]
+    request: _Request
     count: int
     output: EngineOutput | None = None
     error: EngineError | None = None
 
-    def start(self) -> None:
+    def start(self, frames: NDArray[np.uint8]) -> None:
         """Start the run; a failure is told by `result`."""
         try:
-            self.request.start_async({"frames": self.frames}, share_inputs=True)
+            self.request.start(frames)
         except FAILURES as error:
             self._fail(error)
 
@@ -171,9 +196,7 @@ class _Pending:
         if self.output is not None or self.error is not None:
             return
         try:
-            self.request.wait()
-            arrays = (self.request.get_tensor(n).data[: self.count].copy() for n in OUTPUTS)
-            self.output = EngineOutput(*arrays)
+            self.output = EngineOutput(*self.request.outputs(self.count))
         except FAILURES as error:
             self._fail(error)
         else:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.area import shrink
+
 Matrix = Literal["bt601", "bt709"]
 Box = tuple[int, int, int, int]
 
@@ -87,11 +89,7 @@ class Pixels:
 
 
 def resize_plane(plane: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize without aliasing, by a fixed rule.
-
-    An axis that shrinks is averaged over pixel areas: both axes are halved (mean of 2 x 2) while
-    they are even and at least twice the goal, which costs a tenth of one wide average, and the
-    rest is one area average. An axis that grows is interpolated linearly.
+    """Resize without aliasing: an axis that shrinks is averaged, one that grows is interpolated.
 
     Parameters
     ----------
@@ -102,26 +100,14 @@ def resize_plane(plane: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[
     -------
     shape (h, w) or (h, w, 3), uint8
     """
-    plane = _halve(plane, size_wh)
     height, width = plane.shape[:2]
     shrunk_wh = (min(width, size_wh[0]), min(height, size_wh[1]))
     if shrunk_wh != (width, height):
-        plane = _resize(plane, shrunk_wh, cv2.INTER_AREA)
-    if shrunk_wh != size_wh:
-        plane = _resize(plane, size_wh, cv2.INTER_LINEAR)
-    return plane
-
-
-def _halve(plane: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    while True:
-        height, width = plane.shape[:2]
-        if height % 2 or width % 2 or width < 2 * size_wh[0] or height < 2 * size_wh[1]:
-            return plane
-        plane = _resize(plane, (width // 2, height // 2), cv2.INTER_AREA)
-
-
-def _resize(plane: NDArray[np.uint8], size_wh: tuple[int, int], rule: int) -> NDArray[np.uint8]:
-    return cv2.resize(plane, size_wh, interpolation=rule).astype(np.uint8, copy=False)
+        plane = shrink(plane, shrunk_wh)
+    if shrunk_wh == size_wh:
+        return plane
+    grown = cv2.resize(plane, size_wh, interpolation=cv2.INTER_LINEAR)
+    return grown.astype(np.uint8, copy=False)
 
 
 def _cut(plane: NDArray[np.uint8], box: Box, full_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ A picture is cropped and placed by the model's fit rule:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -35,6 +36,7 @@ class Placement:
     input_wh: tuple[int, int]
 
 
+@lru_cache(maxsize=64)
 def place(shape_hw: tuple[int, int], input_wh: tuple[int, int], fit: Fit) -> Placement:
     """Return where a picture of `shape_hw` goes in an input of `input_wh`."""
     (height, width), (in_w, in_h) = shape_hw, input_wh
@@ -71,12 +73,27 @@ def to_model_input(pixels: Pixels, input_wh: tuple[int, int], fit: Fit) -> NDArr
 
 def cut_cam(cam: NDArray[np.float32], where: Placement) -> NDArray[np.float32]:
     """Return the cells of one class map (h, w) whose centres lie on the picture, not on bars."""
-    (height, width), (in_w, in_h) = cam.shape, where.input_wh
+    height, width = cam.shape
+    rows, columns = _cells((height, width), where)
+    return cam[rows, columns]
+
+
+@lru_cache(maxsize=64)
+def _cells(shape_hw: tuple[int, int], where: Placement) -> tuple[slice, slice]:
+    """Return rows and columns of those cells; all where the picture is thinner than a cell."""
     left, top, right, bottom = where.inner_xyxy
-    columns = (np.arange(width) + 0.5) * in_w / width
-    rows = (np.arange(height) + 0.5) * in_h / height
-    inside = np.ix_((rows >= top) & (rows < bottom), (columns >= left) & (columns < right))
-    return cam[inside] if cam[inside].size else cam
+    rows = _centres_within(shape_hw[0], where.input_wh[1], (top, bottom))
+    columns = _centres_within(shape_hw[1], where.input_wh[0], (left, right))
+    if rows.start == rows.stop or columns.start == columns.stop:
+        return slice(None), slice(None)
+    return rows, columns
+
+
+def _centres_within(cells: int, side_px: int, span: tuple[int, int]) -> slice:
+    """Return which of the cells along a side have their centre in the span [start, end)."""
+    centres = (np.arange(cells) + 0.5) * side_px / cells
+    first, last = np.searchsorted(centres, span)
+    return slice(int(first), int(last))
 
 
 def cam_to_image(

@@ -7,14 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from engines.load import load_model
-from engines.open import DEMO_MODEL
 from stream import console
-from stream.analysis.score import find_score
 from stream.archive.adopt import clear_work
 from stream.archive.engine import describe
 from stream.archive.eyes import Need, Ranked, rank_entries
@@ -26,11 +22,11 @@ from stream.archive.run import analyse_all, take_over
 from stream.archive.scan import digest_of, scan
 from stream.archive.table import GROUPS, build_cells, entry_of, write_tables
 from stream.archive.worklist import WorkList
-from stream.config import load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags, choose
 from stream.errors import UsageError
 from stream.hold import held
 from stream.replay import PARTIAL
+from stream.replay_command import DEFAULT_ANALYSIS, AnalysisFlags
 from stream.report.wording import printable
 
 if TYPE_CHECKING:
@@ -47,14 +43,8 @@ def archive(
     out: Path,
     workers: int | None = None,
     ray: str | None = None,
-    model: Path = DEMO_MODEL,
+    analysis: AnalysisFlags = DEFAULT_ANALYSIS,
     engine: EngineFlags = DEFAULT_FLAGS,
-    config: Path | None = None,
-    top_k: int | None = None,
-    score: str | None = None,
-    every: int | None = None,
-    stream_index: Annotated[int | None, Parameter(name="--stream")] = None,
-    explain: Literal["ig"] | None = None,
     report: bool = True,
     retry_failed: bool = False,
     json: bool = False,
@@ -77,22 +67,6 @@ def archive(
     ray
         Address of a running Ray cluster whose machines see both folders, the model and the
         cache of engines under the same paths; `auto` for the one of this machine.
-    model
-        ONNX model made by `stream train`; the bundled demonstration model by default.
-    engine
-        Which engine answers, the same in every worker.
-    config
-        TOML file of settings; flags override it.
-    top_k
-        Key frames to keep.
-    score
-        Ranking score: `evidence-v1` or `doubt-v1`.
-    every
-        Analyse each n-th frame only.
-    stream_index
-        Which video stream of files that have several.
-    explain
-        `ig`: add integrated gradients of the finding to the key frames of the reports.
     report
         Write a report into each session folder.
     retry_failed
@@ -102,12 +76,12 @@ def archive(
     """
     if workers is not None and not 1 <= workers <= MAX_WORKERS:
         raise UsageError(f"--workers {workers}", "out of range", f"expected 1 to {MAX_WORKERS}")
-    settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
-    find_score(settings.score)
+    settings = analysis.settings()
     places = check_places(folder, out)
     with held(places.out, "works on this archive") as lock, WorkList(places.out) as work:
-        answering = _choose(model, engine, quiet=json)
-        made = build_settings(answering, settings, stream_index, explain, report=report)
+        answering = _choose(analysis.model, engine, quiet=json)
+        index, explain = analysis.stream_index, analysis.explain
+        made = build_settings(answering, settings, index, explain, report=report)
         plan = Plan(places, answering, made)
         _take_stock(work, plan, retry_failed=retry_failed)
         _analyse(work, plan, partial(_open_pool, plan, workers, ray, lock))
@@ -136,11 +110,11 @@ def _take_stock(work: WorkList, plan: Plan, *, retry_failed: bool) -> None:
     """Bring the work list into step with both folders; say what changed."""
     root, out = plan.places.root, plan.places.out
     work.settle(os.fsencode(root), plan.settings)
-    clear_work(out)
     changes = work.sync(scan(root), partial(digest_of, root))
     if retry_failed:
         work.retry()
     take_over(work, plan)
+    clear_work(out, plan.run)
     if changes.changed:
         console.warn(f"changed since they were analysed: {_listed(changes.changed)}; done again")
     if changes.removed:
@@ -153,13 +127,13 @@ def _analyse(work: WorkList, plan: Plan, open_pool: Callable[[int], LocalPool | 
     try:
         if waiting:
             with open_pool(waiting) as pool, console.progress("archive", "clips/s") as tick:
-                analyse_all(work, pool, plan.places.root, tick)
+                analyse_all(work, pool, plan, tick)
     except (KeyboardInterrupt, SystemExit):
         left = work.count("todo") + work.count("running")
         console.warn(f"interrupted; {left} recordings left, the same command goes on with them")
         raise
     finally:
-        clear_work(plan.places.out)
+        clear_work(plan.places.out, plan.run)
         ranked = rank_entries(entry_of(row) for row in work.rows())
         write_tables(plan.places.out, ranked, report=plan.settings.report)
 

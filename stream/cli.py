@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import signal
 import sys
 from types import FrameType
@@ -24,7 +23,7 @@ COMMANDS = {
     ),
     "live": ("stream.live_command:live", "Analyse a source in real time, with an overlay."),
     "capture": ("stream.roles_command:capture", "Publish a source to other machines."),
-    "infer": ("stream.roles_command:infer", "Analyse what another machine publishes."),
+    "infer": ("stream.roles_command:infer", "Analyse what other machines publish."),
     "view": ("stream.roles_command:view", "Show what other machines publish."),
     "report": (
         "stream.report_command:report",
@@ -78,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in tokens[:words]
     tokens = [word for word in tokens[:words] if word != "--debug"] + tokens[words:]
     if debug:
-        logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
+        from stream import console
+
+        console.start_log()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = build_app()(

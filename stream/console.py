@@ -5,8 +5,12 @@ Results go to stdout, progress and warnings to stderr; progress only on a termin
 
 from __future__ import annotations
 
+import logging
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -23,6 +27,8 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
+from stream.errors import StreamError
 
 PIPE_WIDTH = 240
 
@@ -54,8 +60,42 @@ def fail(text: str) -> None:
 
 
 def trace() -> None:
-    """Print the traceback of the error under way."""
-    err().print_exception()
+    """Print the traceback of the error under way; of one about an input, without its words."""
+    error = sys.exception()
+    if error is not None and (stack := _wordless(error)):
+        err().print(Text(stack))
+    else:
+        err().print_exception()
+
+
+def start_log() -> None:
+    """Print what modules log; of an error about an input where it came from, not its words."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+
+
+class _Formatter(logging.Formatter):
+    def formatException(  # noqa: N802 - named by logging
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None]
+        | tuple[None, None, None],
+    ) -> str:
+        return (ei[1] and _wordless(ei[1])) or super().formatException(ei)
+
+
+def _wordless(error: BaseException) -> str:
+    """Return traceback and kinds of an error about an input, or nothing for any other.
+
+    The words of it and of its causes may hold the name of a recording or what was read from it.
+    """
+    chain = [error]
+    while below := chain[0].__cause__ or chain[0].__context__:
+        chain.insert(0, below)
+    if not any(isinstance(one, StreamError) for one in chain):
+        return ""
+    parts = ("".join(traceback.format_tb(one.__traceback__)) + type(one).__name__ for one in chain)
+    return "Traceback (most recent call last):\n" + "\nand then\n".join(parts)
 
 
 def show_json(value: Any) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from stream.errors import StorageError
+from stream.errors import SourceError, StorageError
 from stream.replay import REPORT
 from stream.report.content import ReportContent
 from stream.report.write import FORMATS, Format, encode_report
 from stream.session.content import read_content, was_masked
 from stream.session.manifest import Manifest
+from stream.sources.dicom_study import read_study
 
 if TYPE_CHECKING:
     from stream.report.privacy import ExportPolicy
@@ -29,6 +31,11 @@ class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     accept_text: str = ""
     deidentify: bool = False
     burned_in: Literal["YES", "NO", ""] = ""
+    pictures: bool = True
+
+    def same_protection(self, other: Export) -> bool:
+        """Tell whether two exports differ at most in whether pictures went out."""
+        return self == msgspec.structs.replace(other, pictures=self.pictures)
 
     def policy(self, session: Path, manifest: Manifest) -> ExportPolicy:
         """Return the policy for a session, which tells the rest."""
@@ -66,6 +73,24 @@ def encode_exports(exports: Exports) -> bytes:
     return msgspec.json.format(msgspec.json.encode(exports, order="sorted"), indent=2) + b"\n"
 
 
+def read_burned_in(manifest: Manifest) -> Literal["YES", "NO", ""]:
+    """Return Burned In Annotation (0028,0301) of a session's source; empty where it is not had.
+
+    References
+    ----------
+    DICOM PS3.3 section C.7.6.1: YES or NO; where it is absent, nobody has said.
+    """
+    info = manifest.input.info
+    if info.kind != "dicom" or find_spec("pydicom") is None:
+        return ""
+    try:
+        study = read_study(Path(manifest.input.uri))
+    except SourceError:
+        return ""
+    said = study.values.get("BurnedInAnnotation") if study.sha256 == info.sha256 else None
+    return "NO" if said == "NO" else "YES" if said == "YES" else ""
+
+
 def protect_content(session: Path, manifest: Manifest, export: Export) -> ReportContent:
     """Return what may leave of a session's report.
 
@@ -91,12 +116,18 @@ def digest_again(session: Path, manifest: Manifest, exports: Exports) -> Mapping
     ExportRefused, StorageError
         As `protect_content`.
     """
-    digests = {}
+    digests: dict[str, str] = {}
     for export in dict.fromkeys(exports.values()):
         formats = frozenset(name for name in FORMATS if exports.get(name) == export)
         if not formats:
             continue
-        content = protect_content(session, manifest, export)
-        for file in encode_report(content, formats):
-            digests[f"{REPORT}/{file.name}"] = hashlib.sha256(file.data).hexdigest()
+        digests |= digest_report(protect_content(session, manifest, export), formats)
     return digests
+
+
+def digest_report(content: ReportContent, formats: Set[Format]) -> dict[str, str]:
+    """Return the sha256 of every file of a report by its path in the session folder."""
+    return {
+        f"{REPORT}/{file.name}": hashlib.sha256(file.data).hexdigest()
+        for file in encode_report(content, formats)
+    }

@@ -42,6 +42,7 @@ class Frame:
     pts_ns : place in the clip, or None when the source has no clock
     source : name of the source for people
     damage : why the picture cannot be trusted, or None
+    model_input : shape (h, w, 3), uint8 RGB, where the reader made it beside the picture
     """
 
     id: FrameId
@@ -50,6 +51,7 @@ class Frame:
     pts_ns: int | None
     source: str
     damage: str | None = None
+    model_input: NDArray[np.uint8] | None = None
 
     @property
     def image(self) -> NDArray[np.uint8]:

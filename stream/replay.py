@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 import shutil
@@ -34,7 +35,8 @@ from stream.session.manifest import (
 )
 from stream.session.record import Recorder
 from stream.sources.base import Problem, Source
-from stream.sources.open import SourceOptions, open_source
+from stream.sources.open import Ahead, SourceOptions
+from stream.sources.sandbox_wire import Preparation
 
 REPORT = "report"
 PARTIAL = 4
@@ -58,16 +60,28 @@ class Result:
         return PARTIAL if self.manifest.partial else 0
 
 
-def replay_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:
+def look_ahead(job: Job) -> Ahead:
+    """Return what opens the clips of a job, each while the one before is analysed."""
+    spec = job.engine.model.spec
+    preparation = Preparation(spec.input_wh, spec.fit, job.config.every)
+    options = SourceOptions(stream_index=job.stream_index, preparation=preparation)
+    return Ahead("replay", options, job.nursery)
+
+
+def replay_clip(
+    uri: str, job: Job, out: Path, on_frame: Callable[[Source], None], ahead: Ahead | None = None
+) -> Result:
     """Analyse every frame of a clip, then write its report and seal the session folder.
 
     Parameters and errors are those of `record_clip`.
     """
-    recorded = record_clip(uri, job, out, on_frame)
+    recorded = record_clip(uri, job, out, on_frame, ahead)
     return replace(recorded, manifest=finish(recorded.folder, recorded.manifest))
 
 
-def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None]) -> Result:
+def record_clip(
+    uri: str, job: Job, out: Path, on_frame: Callable[[Source], None], ahead: Ahead | None = None
+) -> Result:
     """Analyse every frame of a clip into the journal of a new session folder, without a report.
 
     Parameters
@@ -75,6 +89,7 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
     uri : path or phantom address
     out : folder in which the session folder is made
     on_frame : called after each frame
+    ahead : from `look_ahead`, for whoever has many clips
 
     Raises
     ------
@@ -85,11 +100,7 @@ def record_clip(uri: str, job: Job, out: Path, on_frame: Callable[[Source], None
     """
     check_name(uri)
     analyser = Analyser(job.engine)
-    options = SourceOptions(stream_index=job.stream_index)
-    with (
-        one_opencv_thread(),
-        open_source(uri, session="replay", options=options, nursery=job.nursery) as source,
-    ):
+    with _busy_cores(), (ahead or look_ahead(job)).open(uri) as source:
         frames = iter(source)
         first = next(frames, None)
         if first is None:
@@ -206,13 +217,15 @@ def finish(folder: Path, manifest: Manifest) -> Manifest:
 
 
 @contextmanager
-def one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV from starting threads of its own; the engine has the cores."""
+def _busy_cores() -> Iterator[None]:
+    """Leave the cores to the engine: no threads of OpenCV, no garbage search through libraries."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         cv2.setNumThreads(before)
 
 

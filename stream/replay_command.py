@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,34 +17,77 @@ from engines.open import DEMO_MODEL
 from engines.probe import Watch
 from stream import console
 from stream.analysis.score import find_score
-from stream.config import load_config
+from stream.config import AnalysisConfig, load_config
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags, choose
 from stream.errors import StorageError, StreamError, UsageError
 from stream.explain import open_explainer
 from stream.job import Job, model_used
 from stream.live_again import verify_live
-from stream.replay import PARTIAL, Result, replay_clip
+from stream.replay import PARTIAL, Result, look_ahead, replay_clip
 from stream.sources.discover import find_clips
 from stream.sources.nursery import Nursery
+from stream.sources.open import Ahead
 
 DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
 _log = logging.getLogger(__name__)
 Outcome = Result | StreamError
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class AnalysisFlags:
+    """What recordings are analysed with.
+
+    Parameters
+    ----------
+    model
+        ONNX model made by `stream train`; the bundled demonstration model by default.
+    config
+        TOML file of settings; flags override it.
+    top_k
+        Key frames to keep.
+    score
+        Ranking score: `evidence-v1` or `doubt-v1`.
+    every
+        Analyse each n-th frame only.
+    stream_index
+        Which video stream, where a file has several.
+    explain
+        `ig`: add integrated gradients of the finding to the key frames of a report.
+    """
+
+    model: Path = DEMO_MODEL
+    config: Path | None = None
+    top_k: int | None = None
+    score: str | None = None
+    every: int | None = None
+    stream_index: Annotated[int | None, Parameter(name="--stream")] = None
+    explain: Literal["ig"] | None = None
+
+    def settings(self) -> AnalysisConfig:
+        """Return the settings.
+
+        Raises
+        ------
+        UsageError
+            If one of them cannot be used.
+        """
+        changes = {"top_k": self.top_k, "score": self.score, "every": self.every}
+        settings = load_config(self.config, changes)
+        find_score(settings.score)
+        return settings
+
+
+DEFAULT_ANALYSIS = AnalysisFlags()
+
+
 def replay(
     paths: list[str],
     /,
     *,
-    model: Path = DEMO_MODEL,
+    analysis: AnalysisFlags = DEFAULT_ANALYSIS,
     engine: EngineFlags = DEFAULT_FLAGS,
     out: Path = Path("sessions"),
-    config: Path | None = None,
-    top_k: int | None = None,
-    score: str | None = None,
-    every: int | None = None,
-    stream_index: Annotated[int | None, Parameter(name="--stream")] = None,
-    explain: Literal["ig"] | None = None,
     verify: bool = False,
     json: bool = False,
 ) -> int:
@@ -55,24 +99,8 @@ def replay(
         Video files, DICOM files, folders, or addresses such as `phantom:kidney?seed=7`. A folder
         stands for every clip below it; stills in one folder make one clip. After `--`, names may
         begin with a dash.
-    model
-        ONNX model made by `stream train`; the bundled demonstration model by default.
-    engine
-        Which engine answers.
     out
         Folder for the session folders.
-    config
-        TOML file of settings; flags override it.
-    top_k
-        Key frames to keep.
-    score
-        Ranking score: `evidence-v1` or `doubt-v1`.
-    every
-        Analyse each n-th frame only.
-    stream_index
-        Which video stream of a file that has several.
-    explain
-        `ig`: add integrated gradients of the finding to the key frames of the report.
     verify
         `paths` are folders of live sessions: analyse once more what live analysed, compare every
         decision, and list the frames that live left out.
@@ -81,20 +109,20 @@ def replay(
     """
     if verify:
         return verify_live([Path(path) for path in paths], engine.cache, json=json)
-    settings = load_config(config, {"top_k": top_k, "score": score, "every": every})
-    find_score(settings.score)
+    settings = analysis.settings()
     clips = find_clips(paths)
     _check_out(out)
     with Nursery() as nursery:  # first of all: it gets ready while the model is compiled
-        given = load_model(model)
+        given = load_model(analysis.model)
         chosen = choose(given, engine)
         if not json:
             console.say(f"engine: {chosen.reason}")
         try:
-            used = model_used(chosen, given, model)
+            used = model_used(chosen, given, analysis.model)
             watch = Watch(chosen.engine, chosen.probe)
-            explainer = open_explainer(given, explain)
-            job = Job(chosen.engine, used, settings, stream_index, nursery, watch, explainer)
+            explainer = open_explainer(given, analysis.explain)
+            index = analysis.stream_index
+            job = Job(chosen.engine, used, settings, index, nursery, watch, explainer)
             outcomes = _replay_all(clips, job, out)
         finally:
             chosen.engine.close()
@@ -115,24 +143,24 @@ def demo(
     ----------
     out
         Folder for the session folder.
-    engine
-        Which engine answers.
     explain
         `ig`: add integrated gradients of the finding to the key frames of the report.
     json
         Print the result as JSON.
     """
-    return replay([str(DEMO_CLIP)], engine=engine, out=out, explain=explain, json=json)
+    analysis = AnalysisFlags(explain=explain)
+    return replay([str(DEMO_CLIP)], analysis=analysis, engine=engine, out=out, json=json)
 
 
 def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
     """Replay clip by clip; a bad clip does not end it, a full disk or a bad engine does."""
     outcomes: list[Outcome] = []
-    for clip in clips:
-        outcomes.append(_replay_one(clip, job, out))
-        last = outcomes[-1]
-        if isinstance(last, StorageError) or (isinstance(last, Result) and last.withdrawn):
-            break
+    with look_ahead(job) as ahead:
+        for clip in ahead.each(clips):
+            outcomes.append(_replay_one(clip, job, out, ahead))
+            last = outcomes[-1]
+            if isinstance(last, StorageError) or (isinstance(last, Result) and last.withdrawn):
+                break
     left = clips[len(outcomes) :]
     if left:
         names = ", ".join(Path(clip).name for clip in left[:5])
@@ -140,12 +168,13 @@ def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
     return outcomes
 
 
-def _replay_one(clip: str, job: Job, out: Path) -> Outcome:
+def _replay_one(clip: str, job: Job, out: Path, ahead: Ahead) -> Outcome:
     try:
         with console.progress(Path(clip).name) as tick:
-            return replay_clip(clip, job, out, lambda source: tick(source.info.frame_count))
+            count = lambda source: tick(source.info.frame_count)  # noqa: E731
+            return replay_clip(clip, job, out, count, ahead)
     except StreamError as error:
-        _log.debug("%s", clip, exc_info=True)
+        _log.debug("a clip was not analysed", exc_info=True)
         console.fail(str(error))
         return error
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from cyclopts import Parameter
 
 from stream import console
-from stream.errors import SourceError, StorageError, UsageError
-from stream.exports import EXPORTS, Export, Exports, encode_exports, protect_content, read_exports
+from stream.errors import StorageError, UsageError
+from stream.exports import (
+    EXPORTS,
+    Export,
+    Exports,
+    encode_exports,
+    protect_content,
+    read_burned_in,
+    read_exports,
+)
 from stream.replay import PARTIAL, REPORT
 from stream.report.content import ReportContent
 from stream.report.files import cannot_write, make_folder, write_whole
@@ -28,7 +35,6 @@ from stream.session.manifest import (
     write_manifest,
 )
 from stream.session.unsealed import settle_unsealed
-from stream.sources.dicom_study import read_study
 
 if TYPE_CHECKING:
     from stream.report.dicom import Origin
@@ -71,8 +77,12 @@ class FormatFlags:
         return named if named or self.dicom else DEFAULT
 
     def encoded(self) -> frozenset[Format]:
-        """Return the formats that must be made; DICOM holds the panels and the PDF."""
-        return self.files() | ({"png", "pdf"} if self.dicom else set())
+        """Return the formats that must be made; DICOM holds the PDF."""
+        return self.files() | ({"pdf"} if self.dicom else set())
+
+    def pictures(self) -> bool:
+        """Tell whether pictures go out."""
+        return self.dicom or self.files() != {"csv"}
 
 
 @Parameter(name="*")
@@ -127,11 +137,12 @@ def report(
         mask=privacy.mask,
         accept_text=privacy.accept_text,
         deidentify=privacy.deidentify,
-        burned_in="" if privacy.mask else _burned_in(manifest),
+        burned_in="" if privacy.mask else read_burned_in(manifest),
+        pictures=formats.pictures(),
     )
     origin = _origin(manifest, patient, formats)
-    if origin and asked.mask and asked.deidentify and not asked.accept_text:
-        origin = replace(origin, burned_in="NO")  # a panel shows the clip's name
+    if origin and _shows_nobody(asked):
+        origin = replace(origin, burned_in="NO")
     exports = read_exports(session)
     content = protect_content(session, manifest, asked)
     files = tuple(encode_report(content, formats.encoded()))
@@ -163,17 +174,16 @@ def _origin(manifest: Manifest, patient: Path | None, formats: FormatFlags) -> O
     return None
 
 
-def _burned_in(manifest: Manifest) -> Literal["YES", "NO", ""]:
-    """Return Burned In Annotation of the source, empty where it cannot be had."""
-    info = manifest.input.info
-    if info.kind != "dicom" or find_spec("pydicom") is None:
-        return ""
-    try:
-        study = read_study(Path(manifest.input.uri))
-    except SourceError:
-        return ""
-    said = study.values.get("BurnedInAnnotation") if study.sha256 == info.sha256 else None
-    return "NO" if said == "NO" else "YES" if said == "YES" else ""
+def _shows_nobody(asked: Export) -> bool:
+    """Tell whether what is drawn in panels and PDF cannot say who it is, the clip's name included.
+
+    References
+    ----------
+    DICOM PS3.3 sections C.7.6.1 and C.24.2: Burned In Annotation is YES where what is drawn or
+    written in the object is enough to identify the patient.
+    """
+    clean = asked.mask or asked.burned_in == "NO"
+    return clean and asked.deidentify and not asked.accept_text
 
 
 def _require_untouched(session: Path, manifest: Manifest) -> None:
@@ -198,15 +208,11 @@ def _write_dicom(
     origin: Origin,
     deidentify: bool,
 ) -> tuple[Path, ...]:
-    from stream.report.dicom import write_dicom
+    from stream.report.dicom import draw_panels, write_dicom
 
     pdf = next(file.data for file in files if file.name == PDF)
-    by_name = {file.name: file.data for file in files}
-    numbers = range(1, len(content.key_frames) + 1)
-    names = [f"frame_{number}{kind}.png" for kind in ("", "_ig") for number in numbers]
-    panels = [by_name[name] for name in names if name in by_name]
     folder = make_folder(session / REPORT)
-    return write_dicom(content, folder, origin, pdf, panels, deidentify)
+    return write_dicom(content, folder, origin, pdf, draw_panels(content), deidentify)
 
 
 def _working_copies(folder: Path, manifest: Manifest, exports: Exports) -> set[str]:
@@ -228,7 +234,7 @@ def _remove(session: Path, names: set[str]) -> None:
 
 def _warn_of_others(exports: Exports, asked: Export) -> None:
     """Name the formats that an earlier export left under another protection."""
-    others = sorted(name for name, export in exports.items() if export != asked)
+    others = sorted(name for name, export in exports.items() if not export.same_protection(asked))
     if others:
         console.warn(f"report: made earlier under another protection: {', '.join(others)}")
 

@@ -6,6 +6,8 @@ Each runs one role in the foreground until Ctrl-C; whoever needs it restarted le
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from engines.open import DEMO_MODEL
@@ -17,6 +19,7 @@ from stream.live.supervisor.config import Endpoints, EngineWanted, LiveConfig, w
 from stream.live.supervisor.role import Post, Stop
 from stream.live.supervisor.session import new_session_name
 from stream.live.viewer.freshness import DEFAULT_FRESHNESS_MS
+from stream.live.wire.endpoints import count_up
 from stream.live.wire.messages import Role
 from stream.sources.live.address import kind_of, shown_address
 
@@ -55,7 +58,7 @@ def capture(
 
 
 def infer(
-    frames: str,
+    frames: list[str],
     /,
     *,
     listen: str,
@@ -64,16 +67,17 @@ def infer(
     engine: EngineFlags = DEFAULT_FLAGS,
     config: Path | None = None,
 ) -> int:
-    """Analyse the newest frame that another machine publishes, and publish the results.
+    """Analyse the newest frame of each stream that other machines publish, and publish the results.
 
     Parameters
     ----------
     frames
-        Address of a `stream capture`, such as `tcp://scanner:5555`.
+        Addresses of `stream capture`, such as `tcp://scanner:5555`; one engine answers for all.
     listen
-        Address to publish results at, such as `tcp://0.0.0.0:5556`.
+        Address to publish results at, such as `tcp://0.0.0.0:5556`. Those of the second stream are
+        at the next port, and so on.
     keys
-        Folder with `server.public` and `client.secret` of the capture, and `server.secret` and
+        Folder with `server.public` and `client.secret` of the captures, and `server.secret` and
         `clients` of this machine.
     model
         ONNX model made by `stream train`.
@@ -82,16 +86,22 @@ def infer(
     config
         TOML file of settings.
     """
-    whole = LiveConfig(
-        session="",
-        started_ns=now_ns(),
-        wanted=wanted_of(model, engine),
-        analysis=load_config(config, {}),
-        endpoints=Endpoints(frames=frames, results=listen),
-        keys=str(keys),
-    )
-    console.warn(f"analysing {frames}, results at {listen}; Ctrl-C ends it")
-    return _run(whole, "worker")
+    wanted, analysis = wanted_of(model, engine), load_config(config, {})
+    configs = [
+        LiveConfig(
+            session="",
+            started_ns=now_ns(),
+            wanted=wanted,
+            analysis=analysis,
+            endpoints=Endpoints(frames=source, results=results),
+            keys=str(keys),
+        )
+        for source, results in zip(frames, count_up(listen, len(frames)), strict=True)
+    ]
+    for one in configs:
+        ends = one.endpoints
+        console.warn(f"analysing {ends.frames}, results at {ends.results}; Ctrl-C ends it")
+    return _run_worker(configs)
 
 
 def view(
@@ -149,4 +159,15 @@ def _run(config: LiveConfig, role: Role) -> int:
     stop = Stop(signal.SIGTERM, signal.SIGINT)
     with Post(config, role) as post:
         status = int(run(config, post, stop))
+    return stop.status or status
+
+
+def _run_worker(configs: Sequence[LiveConfig]) -> int:
+    """Run one worker for several streams until a signal ends it."""
+    from stream.live.worker.worker import run_streams
+
+    stop = Stop(signal.SIGTERM, signal.SIGINT)
+    with ExitStack() as stack:
+        streams = [(one, stack.enter_context(Post(one, "worker"))) for one in configs]
+        status = run_streams(streams, stop)
     return stop.status or status

@@ -15,10 +15,12 @@ from engines.load import Model, load_model
 from stream import console
 from stream.errors import StreamError
 from stream.explain import open_explainer
-from stream.exports import EXPORTS, digest_again, read_exports
+from stream.exports import EXPORTS, digest_again, digest_report, read_exports
 from stream.job import Job, model_used
 from stream.replay import REPORT, replay_clip
+from stream.report.write import DEFAULT
 from stream.session.compare import first_difference
+from stream.session.content import read_content
 from stream.session.journal import count_rows
 from stream.session.ledger import balances
 from stream.session.manifest import (
@@ -66,6 +68,8 @@ def verify_session(folder: Path, cache: Path | None = None) -> list[str]:
     if not balances(manifest.ledger):
         findings.append(f"the ledger does not balance: {manifest.ledger}")
     try:
+        if manifest.live is not None:
+            findings += _compare_reports(folder, manifest, folder, manifest)
         return findings + _run_again(folder, manifest, cache)
     except SonostreamError as error:  # what is known to be wrong is said all the same
         if not findings:
@@ -153,10 +157,24 @@ def _compare(folder: Path, manifest: Manifest, again_folder: Path, again: Manife
     row = first_difference(folder / JOURNAL, again_folder / JOURNAL)
     if row:
         findings.append(f"{JOURNAL}: {row}")
-    # What was never written, by --no-report, or was taken away by an export, cannot differ.
-    made = {name: digest for name, digest in again.files.items() if name in manifest.files}
+    return findings + _compare_reports(folder, manifest, again_folder, again)
+
+
+def _compare_reports(
+    folder: Path, manifest: Manifest, again_folder: Path, again: Manifest
+) -> list[str]:
+    """Name each file of a report that is not the one made from the journal in `again_folder`.
+
+    What was never written, or was taken away by an export, cannot differ.
+    """
+    made, findings = dict(again.files), list[str]()
     try:
-        made |= digest_again(again_folder, again, read_exports(folder))
+        exports = read_exports(folder)
+        if again.live is not None:
+            own = DEFAULT - exports.keys()
+            made |= digest_report(read_content(again_folder, again), own)
+        made = {name: digest for name, digest in made.items() if name in manifest.files}
+        made |= digest_again(again_folder, again, exports)
     except StreamError as error:
         findings.append(f"{REPORT}/{EXPORTS}: {error}")
     return findings + [

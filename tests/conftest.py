@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.sources import sandbox
+from stream.sources import nursery
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,4 +16,4 @@ def no_engines_of_the_user(tmp_path_factory):
 @pytest.fixture
 def fakes(monkeypatch):
     """Let sources start the misbehaving readers of `tests.sandbox_fakes`."""
-    monkeypatch.setattr(sandbox, "_CHILD", "tests.sandbox_fakes")
+    monkeypatch.setattr(nursery, "_ALONE", "tests.sandbox_fakes")

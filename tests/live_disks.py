@@ -80,7 +80,7 @@ def run_worker(config, post, stop):
             return chosen
 
     if "eats" in options and config.instance == 0:
-        worker.Analyser.step = hungry(worker.Analyser.step)
+        worker.Analyser._start = hungry(worker.Analyser._start)
     return worker.run_worker(config, post, stop, opener)
 
 

@@ -57,7 +57,8 @@ class Misbehaving:
             return self.engine.submit(frames)
         self.spoilt += len(frames)
         if self.name in ANSWERS:
-            return Spoilt(self.engine.submit(frames), ANSWERS[self.name])
+            spec = self.engine.model.spec
+            return Spoilt(self.engine.submit(frames), ANSWERS[self.name], spec)
         getattr(self, self.name)()
         return self.engine.submit(frames)
 
@@ -91,14 +92,17 @@ class Misbehaving:
 
 @dataclasses.dataclass
 class Spoilt:
-    """An answer that is not what the engine said."""
+    """An answer that is not what the engine said, checked as every engine does."""
 
     pending: object
     spoil: object
+    spec: object
 
     def result(self):
         output = self.pending.result()
-        return dataclasses.replace(output, **self.spoil(output))
+        spoilt = dataclasses.replace(output, **self.spoil(output))
+        spoilt.check(self.spec)
+        return spoilt
 
 
 def open_chosen(config, wanted, smaller):

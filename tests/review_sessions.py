@@ -47,10 +47,10 @@ def numbered(count: int, red_from: int):
         yield write_number(picture, number)
 
 
-def make_session(folder: Path, count: int = 70, red_from: int = 20, name: str = "clip") -> Path:
+def make_session(folder: Path, count: int = 70, rate_hz: float = 30.0) -> Path:
     """Analyse a numbered clip by the tiny model; the classes are blue and red (positive)."""
-    clip = folder / f"{name}.mp4"
-    write_video(clip, numbered(count, red_from), 30.0)
+    clip = folder / "clip.mp4"
+    write_video(clip, numbered(count, 20), rate_hz)
     return analyse(clip, folder)
 
 
@@ -73,6 +73,26 @@ def analyse(clip: Path | str, folder: Path) -> Path:
     finally:
         job.engine.close()
     return recorded.folder
+
+
+def write_browser(folder: Path) -> Path:
+    """Write a browser that notes its address in `given`, and all command lines in `lines`."""
+    path = folder / "browser"
+    path.write_text(
+        f"#!/bin/sh\ncat /proc/[0-9]*/cmdline > {folder}/lines 2>&1\n"
+        f'printf %s "$1" > {folder}/part && mv {folder}/part {folder}/given\n'
+    )
+    path.chmod(0o700)
+    return path
+
+
+def given_to(browser: Path) -> str:
+    """Wait until such a browser was opened and return its address."""
+    given, end = browser.with_name("given"), time.monotonic() + WAIT_S
+    while not given.exists():
+        assert time.monotonic() < end, "no browser was opened"
+        time.sleep(0.02)
+    return given.read_text()
 
 
 class Review:
@@ -138,6 +158,24 @@ class Review:
             time.sleep(0.05)
         raise AssertionError(f"no {stage}")
 
+    @contextmanager
+    def decoder_stopped(self):
+        """Keep the child that decodes the clip from going on, once two pieces are made."""
+        end = time.monotonic() + WAIT_S
+        while json.loads(self.ask("GET", "/api/progress")[1])["film"]["done"] < 64:
+            assert time.monotonic() < end, "no pieces"
+        listed = Path(f"/proc/{self.process.pid}/task")
+        threads = [path.read_text().split() for path in listed.glob("*/children")]
+        children = [int(pid) for found in threads for pid in found]
+        assert children, "nothing decodes any more: take a longer clip"
+        for pid in children:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in children:
+                os.kill(pid, signal.SIGCONT)
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
@@ -145,16 +183,17 @@ class Review:
 
 
 @contextmanager
-def reviewing(session: Path | str, *flags: str):
-    """Yield the review of a session, entered, in a process of its own."""
-    command = [sys.executable, "-c", PROGRAM, "review", str(session), "--no-browser", *flags]
+def reviewing(session: Path | str, *flags: str, browser: Path | None = None):
+    """Yield the review of a session, entered, in a process of its own; it may open a browser."""
+    command = [sys.executable, "-c", PROGRAM, "review", str(session), *flags]
+    command += ["--no-browser"] if browser is None else []
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "BROWSER": f"{browser} %s"},
         preexec_fn=heed_interrupts,
     )
     with process:

@@ -32,7 +32,7 @@ def lie(control: socket.socket) -> None:
     while name == "insatiable":
         say(wire.RingWanted(100))
     for _ in range(3):
-        say(wire.Shown(slot, shapes.get(name, ((64, 80),)), "bt601", True, None, None))
+        say(wire.Shown(slot, shapes.get(name, ((64, 80),)), False, "bt601", True, None, None))
     time.sleep(5)
 
 

@@ -33,7 +33,7 @@ ONLY_IN = {
     "timm": ("train/",),
     "lightning": ("train/",),
     "captum": ("train/attribution/",),
-    "matplotlib": ("train/figures/", "train/attribution/"),
+    "matplotlib": ("train/figures/", "train/attribution/", "benchmarks/plot.py"),
     "openpyxl": (
         "train/data/sheet.py",
         "train/scoring/predictions.py",
@@ -50,7 +50,7 @@ ONLY_IN = {
     "zmq": ("stream/live/wire/sockets.py",),
     "pyigtl": ("stream/sources/live/igtl.py",),
     "rich": ("stream/console.py",),
-    "av": ("stream/sources/", "benchmarks/memory.py"),
+    "av": ("stream/sources/", "engines/area.py", "benchmarks/"),
     "pydicom": ("stream/sources/", "stream/report/", "stream/send/"),
     "highdicom": ("stream/report/dicom/",),
     "pynetdicom": ("stream/send/",),

@@ -6,15 +6,22 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 
+import msgspec
 import psutil
 import pytest
 
+from stream.archive.records import Task
+from stream.archive.scan import scan, session_name
 from stream.errors import StorageError
 from stream.hold import held
 from stream.session.manifest import read_manifest, write_manifest
 from stream.verify import verify_session
+from tests.archive_plans import make_plan
 from tests.archive_runs import (
+    ROOT,
     copy,
     family,
     first_unlike,
@@ -123,6 +130,14 @@ def test_new_changed_and_removed_recordings_are_taken_up(place, tmp_path):
     }  # fmt: skip
 
 
+def forget(out):
+    """Leave the work list as a kill in the midst of every recording would."""
+    db = sqlite3.connect(out / "archive.sqlite")
+    db.execute("UPDATE recordings SET state = 'running', facts = NULL, sha256 = ''")
+    db.commit()
+    db.close()
+
+
 def test_a_sealed_session_without_its_row_is_recognised_and_another_one_is_not(place, tmp_path):
     out = copy(place / "out", tmp_path / "out")
     shutil.rmtree(next(out.glob("sessions/stills-*")))
@@ -130,15 +145,60 @@ def test_a_sealed_session_without_its_row_is_recognised_and_another_one_is_not(p
     manifest = read_manifest(forged)
     (forged / "journal.sqlite").write_bytes(b"")
     write_manifest(forged, manifest)
-    db = sqlite3.connect(out / "archive.sqlite")
-    db.execute("UPDATE recordings SET state = 'running', facts = NULL, sha256 = ''")
-    db.commit()
-    db.close()
+    forget(out)
     before = stamps(out)
     again(place, out, "--workers", "1")
     assert first_unlike(place / "out", out) is None
     after = stamps(out)
     assert after[whole.name] == before[whole.name] and after[forged.name] != before[forged.name]
+
+
+def test_what_another_run_left_sealed_is_taken_only_as_it_was_sealed(place, tmp_path):
+    out = copy(place / "out", tmp_path / "out")
+    whole, forged = (next(out.glob(f"sessions/ward-clip{number}-*")) for number in (0, 1))
+    for folder in (whole, forged):
+        (out / "work" / "dead" / folder.name).mkdir(parents=True)
+        folder.rename(out / "work" / "dead" / folder.name / "clip")
+    (out / "work" / "dead" / forged.name / "clip" / "journal.sqlite").write_bytes(b"")
+    forget(out)
+    before = (out / "work" / "dead" / whole.name / "clip" / "journal.sqlite").stat().st_ino
+    again(place, out, "--workers", "1")
+    assert (whole / "journal.sqlite").stat().st_ino == before
+    assert first_unlike(place / "out", out) is None and not (out / "work").exists()
+
+
+STALE = """
+import sys
+from pathlib import Path
+import msgspec
+from stream.archive.analyse import open_bench
+from stream.archive.records import Setup, Task
+setup, task = (Path(path).read_bytes() for path in sys.argv[1:])
+with open_bench(msgspec.msgpack.decode(setup, type=Setup)) as bench:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(bench.analyse(msgspec.msgpack.decode(task, type=Task)).state)
+"""
+
+
+def test_a_worker_that_outlives_its_run_spoils_nothing(tmp_path):
+    """As one on another machine of a Ray cluster may, where no lock reaches."""
+    plan = make_plan(tmp_path)
+    root, out = plan.places.root, plan.places.out
+    (recording,) = scan(root)
+    messages = {"setup": plan.setup(), "task": Task(recording, session_name(recording.path))}
+    for name, message in messages.items():
+        (tmp_path / name).write_bytes(msgspec.msgpack.encode(message))
+    command = [sys.executable, "-c", STALE, *(str(tmp_path / name) for name in messages)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as stale:
+        assert stale.stdout.readline() == "ready\n"
+        assert run(root, out, tmp_path / "tiny.onnx", "--no-report")[0] == 0
+        before = stamps(out)
+        assert stale.communicate("go\n", timeout=60)[0] == "done\n"
+    assert stamps(out) == before and (out / "work").exists()
+    assert run(root, out, tmp_path / "tiny.onnx", "--no-report")[0] == 0
+    assert stamps(out) == before and not (out / "work").exists()
 
 
 def test_f30_a_kill_of_everything_loses_no_finished_clip_and_repeats_none(place, tmp_path):

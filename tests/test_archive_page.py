@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from benchmarks.browser import photograph
 from stream.archive.eyes import rank_entries
 from stream.archive.table import build_cells, encode_page
-from tests.browser import photograph
 from tests.test_archive_eyes import entry
 from tests.test_archive_table import HOSTILE
 

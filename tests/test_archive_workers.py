@@ -18,6 +18,7 @@ from engines.errors import EngineError
 from engines.load import load_model
 from stream.archive.analyse import open_bench
 from stream.archive.engine import describe, open_same
+from stream.archive.plan import Places, Plan
 from stream.archive.pool import Event, Lost
 from stream.archive.records import Outcome, Ready, Refused, Task
 from stream.archive.run import MAX_LOST, analyse_all
@@ -34,8 +35,12 @@ SHARED = Path("../shared/data")
 
 @dataclass
 class Scripted:
-    """A pool whose workers answer by a script: one list of answers for each worker."""
+    """A pool whose workers answer by a script: one list of answers for each worker.
 
+    Whatever they are given, a session lies where a worker would have made it.
+    """
+
+    out: Path
     script: list
     remote: bool = False
     given: list = field(default_factory=list)
@@ -46,6 +51,7 @@ class Scripted:
 
     def give(self, worker, task):
         self.given.append(task.recording.path)
+        (self.out / "work" / "run" / task.session / "clip").mkdir(parents=True, exist_ok=True)
 
     def wait(self):
         worker = next(number for number, answers in enumerate(self.script) if answers)
@@ -65,11 +71,17 @@ def work(tmp_path):
         yield work
 
 
-def analyse(work, *script):
-    ticks = []
-    pool = Scripted([list(answers) for answers in script])
-    analyse_all(work, pool, Path(), ticks.append)
-    return pool, ticks
+@pytest.fixture
+def analyse(work, tmp_path):
+    """Return what analyses the work list with a script; it returns the pool and all ticks."""
+
+    def follow(*script):
+        ticks = []
+        pool = Scripted(tmp_path, [list(answers) for answers in script])
+        analyse_all(work, pool, Plan(Places(tmp_path, tmp_path), None, None, "run"), ticks.append)
+        return pool, ticks
+
+    return follow
 
 
 def states(work):
@@ -79,39 +91,39 @@ def states(work):
 READY, GONE = Ready("process 1"), Lost("was ended by SIGKILL")
 
 
-def test_a_lost_worker_s_recording_is_tried_once_more_and_the_others_go_on(work):
-    pool, ticks = analyse(work, [READY, GONE, READY, GONE, READY, DONE])
+def test_a_lost_worker_s_recording_is_tried_once_more_and_the_others_go_on(work, analyse):
+    pool, ticks = analyse([READY, GONE, READY, GONE, READY, DONE])
     assert pool.given == [b"a.mp4", b"a.mp4", b"b.mp4"] and pool.replaced == 2
     assert states(work) == ["failed", "done"] and ticks == [2, 2]
 
 
-def test_an_engine_that_fails_gives_its_recording_back(work):
+def test_an_engine_that_fails_gives_its_recording_back(work, analyse):
     refused = Refused(5, "engine", "known-answer probe", fault="F07")
-    pool, _ = analyse(work, [READY, refused, GONE, READY, DONE, DONE])
+    pool, _ = analyse([READY, refused, GONE, READY, DONE, DONE])
     assert pool.given == [b"a.mp4", b"a.mp4", b"b.mp4"]
     assert states(work) == ["done", "done"]
 
 
-def test_a_worker_that_cannot_begin_is_left_out(work):
+def test_a_worker_that_cannot_begin_is_left_out(work, analyse):
     refused = Refused(5, "tiny.onnx", "no such model file")
-    pool, _ = analyse(work, [refused, GONE], [READY, DONE, DONE])
+    pool, _ = analyse([refused, GONE], [READY, DONE, DONE])
     assert pool.replaced == 0 and states(work) == ["done", "done"]
 
 
-def test_when_no_worker_can_begin_the_reason_is_told(work):
+def test_when_no_worker_can_begin_the_reason_is_told(work, analyse):
     refused = Refused(5, "tiny.onnx", "no such model file", "share it", "M08")
     with pytest.raises(EngineError, match=r"M08.*no such model file; share it"):
-        analyse(work, [refused], [refused])
+        analyse([refused], [refused])
 
 
-def test_f27_a_full_disk_ends_everything(work):
+def test_f27_a_full_disk_ends_everything(work, analyse):
     with pytest.raises(StorageError, match="cannot be written"):
-        analyse(work, [READY, Refused(6, "out", "cannot be written")])
+        analyse([READY, Refused(6, "out", "cannot be written")])
 
 
-def test_workers_that_are_lost_one_after_another_end_it(work):
+def test_workers_that_are_lost_one_after_another_end_it(work, analyse):
     with pytest.raises(EngineError, match="lost one after another"):
-        analyse(work, [GONE] * (MAX_LOST + 1))
+        analyse([GONE] * (MAX_LOST + 1))
 
 
 @pytest.fixture
@@ -175,12 +187,12 @@ def test_a_worker_of_another_version_is_refused(plan):
         pass
 
 
-@pytest.mark.parametrize(("size", "digest"), [(1, ""), (None, "0" * 64)])
+@pytest.mark.parametrize(("size", "digest"), [(1, ""), (None, "0" * 64), (None, "")])
 def test_a_worker_that_sees_another_file_fails_the_recording_and_says_why(plan, size, digest):
     (recording,) = scan(plan.places.root)
     given = msgspec.structs.replace(recording, size=size or recording.size)
     with open_bench(plan.setup()) as bench:
-        outcome = bench.analyse(Task(given, "s", digest or "1" * 64))
+        outcome = bench.analyse(Task(given, "s", digest))
     assert outcome.state == "failed" and "share the file system" in outcome.text
     assert sessions(plan.places.out) == []
 

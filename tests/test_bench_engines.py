@@ -1,14 +1,14 @@
 """Facts about the engine benchmark, on a hand-worked model too small to mean anything."""
 
-import json
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
 from benchmarks import bench_engines, engine_page
+from benchmarks.budgets import judge, read_budgets
 from benchmarks.cli import bench
 from benchmarks.engine_frontier import collect_points, draw_frontier
 from benchmarks.engine_parts import fix_batch, keep_outputs
@@ -18,6 +18,8 @@ from benchmarks.engine_subjects import Subject, find_recipe
 from benchmarks.engine_torch import TorchRunner
 from benchmarks.engine_turns import Timing, Turns, draw_noise, take_turns
 from benchmarks.engine_variants import find_depthwise
+from benchmarks.plan import Plan
+from benchmarks.result import Part, Report, Skipped
 from engines.errors import EngineError
 from engines.explain import explain_graph
 from engines.graph_index import parse_graph
@@ -28,7 +30,7 @@ from stream.errors import UsageError
 from tests.networks import make_recipe
 from tests.tiny_model import SIZE, build_tiny, save_tiny
 
-PLAN = bench_engines.Plan((), (), "cpu", 2, True, False)
+PLAN = Plan(quick=True, rounds=2, memory=False)
 
 
 class Logged:
@@ -52,6 +54,7 @@ def row(**changes):
     gate = {"accepted": True, "missed": [], "top1_agreement": 1.0, "prob_change_max": 0.01}
     times = {"fps": 100.0, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0}
     times |= {"over_fp32": 1.0, "over_fp32_min": 0.9, "over_fp32_max": 1.1}
+    times |= {"fps_rounds": [100.0], "over_fp32_rounds": [changes.get("over_fp32", 1.0)]}
     setting = {"backend": "openvino", "precision": "bf16", "mode": "throughput", "batch": 1}
     return {**setting, **times, "gate": gate, **changes}
 
@@ -64,7 +67,25 @@ def model(*rows, **changes):
 
 def cam(ratio):
     setting = {"backend": "openvino", "precision": "fp32", "whole_ms": 1.0, "plain_ms": 1.0}
-    return {**setting, "ratio": ratio, "ratio_min": ratio, "ratio_max": ratio}
+    return {
+        **setting,
+        "ratio": ratio,
+        "ratio_min": ratio,
+        "ratio_max": ratio,
+        "ratio_rounds": [ratio],
+    }
+
+
+def judged(*models, **changes):
+    """Return the lines of the budgets that fail."""
+    ratios = tuple(ratio for model in models for ratio in bench_engines.find_ratios(model))
+    part = Part(name="engines", ratios=ratios, **changes)
+    return [str(verdict) for verdict in judge([part], read_budgets()) if verdict.fails]
+
+
+def missed(*models):
+    """Return the lines of budgets that are missed; those without a row are left out."""
+    return [line for line in judged(*models) if "missed" in line]
 
 
 def test_every_backend_and_precision_has_a_row_for_each_batch():
@@ -102,8 +123,9 @@ def test_ratio_is_the_median_over_rounds_of_the_same_round():
         Timing([[2.0], [3.0], [3.0]], [1, 2, 2]),
     )
     rates = {"over_fp32": 2.0, "over_fp32_min": 1.5, "over_fp32_max": 4.0}
-    assert ours.rate_over(theirs) == rates
-    assert ours.time_over(theirs) == {"ratio": 2.0, "ratio_min": 2.0, "ratio_max": 3.0}
+    assert ours.rate_over(theirs) == rates | {"over_fp32_rounds": [2.0, 1.5, 4.0]}
+    times = {"ratio": 2.0, "ratio_min": 2.0, "ratio_max": 3.0, "ratio_rounds": [2.0, 2.0, 3.0]}
+    assert ours.time_over(theirs) == times
 
 
 def test_pruned_graph_gives_the_same_probs_and_nothing_else(tmp_path):
@@ -139,25 +161,26 @@ def test_torch_row_runs_a_network_on_frames():
 @pytest.mark.parametrize("changes", [{"gate": None}, {"batch": 4}, {"mode": "latency"}])
 def test_row_in_another_setting_meets_no_budget(changes):
     fast = row(over_fp32=9.0, **changes)
-    line = "mobilenetv2-x: fastest accepted bf16 or int8 engine 0.00 x FP32, wanted 1.6"
-    assert bench_engines.find_missed([model(fast)]) == [line]
+    (line,) = missed(model(fast))
+    assert line == "budget missed: engines.mobilenetv2-x is 0.00 (noise 0.00), wanted at least 1.60"
 
 
 def test_rejected_engine_meets_no_budget():
     fast = row(over_fp32=9.0, gate={"accepted": False, "missed": ["top1_agreement 0.5"]})
     slow = row(over_fp32=1.5, precision="int8")
-    assert "1.50 x FP32, wanted 1.6" in bench_engines.find_missed([model(fast, slow)])[0]
+    assert "engines.mobilenetv2-x is 1.50 (noise 0.00)" in missed(model(fast, slow))[0]
 
 
 def test_budget_kept_and_random_weights_miss_nothing():
     fast = row(over_fp32=1.7)
     random = model(label="densenet121", trained=False)
-    assert bench_engines.find_missed([model(fast, cam=[cam(1.08)]), random]) == []
+    skipped = (Skipped("densenet121", "random weights"),)
+    assert judged(model(fast, cam=[cam(1.08)]), random, skipped=skipped) == []
 
 
 def test_maps_above_eight_percent_are_named():
-    missed = bench_engines.find_missed([model(row(over_fp32=2.0), cam=[cam(1.09)])])
-    assert missed == ["mobilenetv2-x: maps cost 9.0% on openvino fp32, wanted at most 8%"]
+    (line,) = missed(model(row(over_fp32=2.0), cam=[cam(1.09)]))
+    assert "engines.cam-mobilenetv2-x, openvino fp32 is 1.09 (noise 0.00), wanted at most" in line
 
 
 def test_frontier_has_a_mark_for_every_engine_and_variant():
@@ -182,8 +205,10 @@ def test_page_keeps_its_words_and_lists_what_was_not_run(tmp_path, monkeypatch):
         ("cores", "processor", "system", "openvino", "onnxruntime", "python", "commit"), "?"
     )
     rows = (row(), {**absent, "not_run": "tensorrt is not installed"})
-    result = {"machine": machine, "date": "?", "rounds": 2, "round_s": 1, "models": [model(*rows)]}
-    engine_page.write_page([result])
+    details = {"rounds": 2, "round_s": 1, "models": [model(*rows)]}
+    part = Part(name="engines", details=details)
+    report = Report(created="2026-01-01T00:00:00Z", machine=machine, quick=False, parts=(part,))
+    engine_page.write_page([report])
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "stale" not in text
     assert "| tensorrt int8, throughput | not run: tensorrt is not installed " in text
@@ -197,7 +222,7 @@ def test_page_of_engines_has_the_limits_in_force():
 
 
 @pytest.fixture
-def judged(tmp_path):
+def tiny(tmp_path):
     """Return the tiny model with an int8 one beside it, and a folder of labelled pictures."""
     path = save_tiny(tmp_path)
     build = build_tiny(precision="int8", reference_digest=load_model(path).digest)
@@ -213,19 +238,22 @@ def judged(tmp_path):
     return path
 
 
-def test_result_holds_every_row_with_figures_or_a_reason(judged, tmp_path, capsys, monkeypatch):
+def test_result_holds_every_row_with_figures_or_a_reason(tiny, monkeypatch):
     monkeypatch.setattr(bench_engines, "QUICK_S", 0.01)
-    frames = str(judged.parent / "frames")
-    plan = replace(PLAN, models=(f"tiny={judged}",), frames=(frames,))
-    bench_engines.bench(plan, tmp_path / "out.json")
-    (found,) = json.loads((tmp_path / "out.json").read_text())["models"]
-    assert len(found["rows"]) == len(list_rows((1,)))
+    frames = str(tiny.parent / "frames")
+    plan = msgspec.structs.replace(PLAN, models=(f"tiny={tiny}",), frames=(frames,))
+    part = bench_engines.measure(plan)
+    (found,) = part.details["models"]
+    wanted = [row for row in list_rows((1,)) if row.mode == "throughput"]
+    assert len(found["rows"]) == len(wanted)
     ran = [row for row in found["rows"] if "fps" in row]
     assert {row["backend"] for row in ran} >= {"openvino", "onnxruntime"}
     assert all(row["gate"]["top1_agreement"] == 1 for row in ran if row["precision"] == "fp32")
-    assert all(row["not_run"] for row in found["rows"] if "fps" not in row)
+    usual = ["mobilenetv2", "mobilenetv3", "densenet121"]  # models that were not asked for
+    assert [skip.row for skip in part.skipped][-3:] == usual
+    assert len(part.skipped) == len(found["rows"]) - len(ran) + 3
     assert {part["what"] for part in found["explain"]} == {"gradient", "ig, 16 steps"}
-    assert "tiny" in capsys.readouterr().out
+    assert "tiny: openvino fp32 throughput b1" in {row.name for row in part.rows}
 
 
 def test_models_are_for_the_engine_benchmark_only():
@@ -238,10 +266,10 @@ def test_network_of_the_shipped_model_is_known_for_the_rows_of_torch():
     assert find_recipe(shipped).backbones == ("mobilenetv2_100",)
 
 
-def test_int8_model_is_not_taken_for_the_reference(judged):
-    beside = str(judged.with_suffix(".int8.onnx"))
+def test_int8_model_is_not_taken_for_the_reference(tiny):
+    beside = str(tiny.with_suffix(".int8.onnx"))
     with pytest.raises(EngineError, match="give the FP32 model"):
-        bench_engines.open_subjects([beside], (), judged.parent, quick=True)
+        bench_engines.open_subjects([beside], (), tiny.parent, quick=True)
 
 
 def test_start_is_measured_in_processes_of_their_own(tmp_path):

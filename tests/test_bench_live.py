@@ -2,11 +2,10 @@
 
 import math
 import os
-import tomllib
 
 import pytest
 
-from benchmarks import live_page
+from benchmarks.budgets import judge, read_budgets
 from benchmarks.live_figures import (
     Draw,
     ages_ms,
@@ -17,9 +16,10 @@ from benchmarks.live_figures import (
     slope_per_minute,
     summary,
 )
-from benchmarks.live_page import judge_budgets, show
+from benchmarks.live_page import Found, list_rows, list_skipped
 from benchmarks.live_rows import LOADS, measure_row
 from benchmarks.live_usage import cpu_s, memory_mib
+from benchmarks.result import Part
 
 pytestmark = pytest.mark.timeout(60)
 MS = 1_000_000
@@ -42,6 +42,7 @@ def a_row(load="720p60", **changes):
         "usage": {"worker": {"cpu": 0.5, "rss_mib": 200.0, "pss_mib": 150.0}},
         "ledger": {"grabbed": 10, "analysed": 10},
         "late_losses": {},
+        "draws_hz": 60.0,
         "late_capture_drops": 0,
         "results_hz": 60.0,
         "withdrawn_draws": 0,
@@ -50,8 +51,18 @@ def a_row(load="720p60", **changes):
     return row | {part: dict(times) for part in parts} | changes
 
 
-def missed(result):
-    return [budget.name for budget in judge_budgets(result) if not budget.kept]
+def verdicts(lacks=("slow run",), **found):
+    """Return the state of each budget that something was found for."""
+    found = Found(**found)
+    live = Part(
+        name="live", rows=tuple(list_rows(found)), skipped=tuple(list_skipped(found)), lacks=lacks
+    )
+    return {verdict.row: verdict.state for verdict in judge([live], read_budgets())}
+
+
+def missed(**found):
+    states = verdicts(**found)
+    return [name.removeprefix("live.") for name, state in states.items() if state == "missed"]
 
 
 def test_summary_has_percentiles_mean_and_count():
@@ -99,60 +110,62 @@ def test_recovery_is_the_banner_and_then_a_draw_with_a_result():
     assert recoveries(draws, [50 * MS]) == [{"banner_ms": 240.0, "fresh_ms": 900.0}]
 
 
-def test_recovery_that_never_comes_is_none_and_misses_its_budget():
+def test_recovery_that_never_comes_is_none_and_not_measured():
     kills = recoveries([draw(0), draw(40)], [10 * MS])
     assert kills == [{"banner_ms": None, "fresh_ms": None}]
-    result = {"kills": kills, "engine_load_s": 0.5}
-    assert missed(result) == ["kill to AI DOWN", "kill to fresh results"]
+    states = verdicts(kills=tuple(kills), load_s=0.5)
+    assert states["live.banner_ms"] == states["live.fresh_over_load_s"] == "not measured"
 
 
 def test_row_within_every_budget_misses_none():
-    assert missed({"rows": [a_row(), a_row("1080p60")]}) == []
+    assert missed(rows=(a_row(), a_row("1080p60"))) == []
 
 
 @pytest.mark.parametrize(
     ("load", "changes", "name"),
     [
-        ("720p60", {"late_capture_drops": 1}, "720p60 capture drops"),
-        ("720p60", {"screen_age_ms": {"p99": 26.1}}, "720p60 result age p99, on the screen"),
-        ("720p60", {"capture_to_result_ms": {"p99": 26.1}}, "720p60 result age p99, ready"),
-        ("720p60", {"screen_age_ms": {"count": 0}}, "720p60 result age p99, on the screen"),
-        ("1080p60", {"draw_ms": {"mean": 10.1}}, "1080p60 draw mean"),
+        ("720p60", {"late_capture_drops": 1}, "capture_drops"),
+        ("720p60", {"screen_age_ms": {"p99": 26.1, "count": 0}}, "age_screen_over_engine_ms"),
+        ("720p60", {"capture_to_result_ms": {"p99": 26.1, "count": 0}}, "age_ready_over_engine_ms"),
+        ("1080p60", {"draw_ms": {"mean": 10.1, "count": 0}}, "draw_mean_ms"),
     ],
 )
 def test_row_over_a_budget_misses_it(load, changes, name):
-    assert missed({"rows": [a_row(load, **changes)]}) == [name]
+    assert missed(rows=(a_row(load, **changes),)) == [name]
 
 
-def test_start_and_slow_engine_have_budgets():
+def test_age_that_was_never_seen_is_not_measured():
+    states = verdicts(rows=(a_row(screen_age_ms={"count": 0}),))
+    assert states["live.age_screen_over_engine_ms"] == "not measured"
+
+
+def test_the_worst_start_and_recovery_count():
+    starts = ({"overlay_s": 2.0}, {"overlay_s": 3.1})
+    kills = ({"banner_ms": 100.0, "fresh_ms": 900.0}, {"banner_ms": 501.0, "fresh_ms": 3400.0})
+    assert missed(starts=starts, kills=kills, load_s=0.5) == ["banner_ms", "start_s"]
+    assert "fresh_over_load_s" in missed(kills=kills, load_s=0.3)
+
+
+def test_growth_is_judged_by_the_upper_end_of_its_interval_over_ten_minutes():
     slow = a_row(age_ms_per_minute={"slope": 1.0, "low": -0.5, "high": 2.5})
-    result = {"starts": [{"overlay_s": 2.0}, {"overlay_s": 3.1}], "slow": slow}
-    assert missed(result) == [
-        "start-up to the first overlay",
-        "age grows in 10 minutes, slow engine",
-    ]
+    assert missed(slow=slow, lacks=()) == ["age_growth_ms"]
 
 
-def test_every_budget_of_the_file_is_asked_for():
-    wanted = tomllib.loads(live_page.BUDGETS.read_text())["live"]["at_most"]
-    result = {
-        "rows": [a_row(), a_row("1080p60")],
-        "starts": [{"overlay_s": 2.0}],
-        "kills": [{"banner_ms": 1.0, "fresh_ms": 1.0}],
-        "engine_load_s": 0.0,
+def test_every_budget_of_the_file_has_a_row():
+    found = {
+        "rows": (a_row(), a_row("1080p60")),
+        "starts": ({"overlay_s": 2.0},),
+        "kills": ({"banner_ms": 1.0, "fresh_ms": 1.0},),
         "slow": a_row(),
+        "streams": ((8, 50.0),),
     }
-    # The age has two budgets with one bound.
-    assert len(judge_budgets(result)) == len(wanted) + 1
+    assert set(verdicts(lacks=(), **found).values()) == {"kept"}
 
 
-def test_a_miss_is_printed_with_what_was_measured_and_wanted(capsys):
-    result = {"rows": [a_row(late_capture_drops=3)]}
-    show(result, judge_budgets(result))
-    line = next(one for one in capsys.readouterr().out.splitlines() if "capture drops" in one)
-    assert "3.00" in line
-    assert "at most 0" in line
-    assert "MISSED" in line
+def test_figures_of_the_other_kind_of_run_are_named_with_the_reason():
+    reasons = {skip.row: skip.reason for skip in list_skipped(Found(slow=a_row()))}
+    assert reasons["start_s"] == "only a slow engine was run"
+    assert [skip.row for skip in list_skipped(Found())] == ["age_growth_ms"]
 
 
 def test_usage_of_this_process_is_told_and_of_none_is_not():

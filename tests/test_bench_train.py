@@ -1,29 +1,24 @@
 """Facts about the training benchmark, on a case too small to mean anything."""
 
-import json
-import tomllib
+import pytest
 
 from benchmarks import bench_train
+from benchmarks.budgets import read_budgets
+from benchmarks.plan import Plan
 
 
 def test_every_case_has_a_budget():
-    budgets = tomllib.loads(bench_train.BUDGETS.read_text())["train"]["at_least"]
-    assert set(budgets) == set(bench_train.CASES)
+    assert set(read_budgets()["train"].at_least) == set(bench_train.CASES)
 
 
-def test_result_tells_rates_and_their_ratio(monkeypatch, tmp_path, capsys):
+def test_epochs_stand_beside_steps_in_memory_round_by_round(monkeypatch):
     tiny = {"draws": 8, "batch": 4, "input_px": 32}
     cases = {name: {**case, **tiny} for name, case in bench_train.CASES.items()}
     monkeypatch.setattr(bench_train, "CASES", cases)
     monkeypatch.setattr(bench_train, "FRAMES", 8)
-    status = bench_train.bench(rounds=2, out=tmp_path / "out.json")
-    result = json.loads((tmp_path / "out.json").read_text())
-    assert set(result["cases"]) == set(cases)
-    assert all(case["epoch_hz"] > 0 and case["ratio"] > 0 for case in result["cases"].values())
-    assert (status == 1) == ("budget missed" in capsys.readouterr().err)
-
-
-def test_ratio_below_its_budget_is_named():
-    assert bench_train._missed({"early": 0.95, "whole": 0.5}) == [
-        "whole is 0.50, wanted at least 0.9"
-    ]
+    found = bench_train.measure(Plan(rounds=2))
+    rows = {row.name: row.values for row in found.rows}
+    ratios = {ratio.name: ratio.values for ratio in found.ratios}
+    epochs, steps = rows["whole, epoch"], rows["whole, in memory"]
+    assert set(ratios) == set(cases) and len(epochs) == 2
+    assert ratios["whole"] == pytest.approx([a / b for a, b in zip(epochs, steps, strict=True)])

@@ -153,7 +153,7 @@ class Full:
     def run(self, names, feeds):
         raise self.error
 
-    def start_async(self, feeds, share_inputs):
+    def start(self, frames):
         raise self.error
 
 

@@ -18,7 +18,7 @@ from stream.errors import SourceError
 from stream.sources import nursery as nursery_module
 from stream.sources.base import Problem
 from stream.sources.nursery import Nursery
-from stream.sources.open import open_source
+from stream.sources.open import SourceOptions, open_source
 from stream.sources.sandbox import Limits, SandboxedSource
 from stream.sources.sandbox_wire import Request
 from tests.clips import write_clip
@@ -47,7 +47,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nursery]:
 
 
 def fake(name: str, nursery: Nursery, limits: Limits | None = None) -> SandboxedSource:
-    return SandboxedSource(Request("video", name.encode()), "s", limits or Limits(), nursery)
+    return SandboxedSource(Request("video", name.encode()), "s", limits or Limits(), nursery).open()
 
 
 def zygote_of(nursery: Nursery) -> psutil.Process:
@@ -244,7 +244,8 @@ def test_f32_parent_leaves_no_process_however_it_ends(clip: str, killed: bool):
 
 def test_closing_ends_the_zygote_and_what_it_bore(clip: str):
     with Nursery() as nursery:
-        source = open_source(clip, session="s", nursery=nursery)
+        few = SourceOptions(limits=Limits(slots=4))  # fewer than frames
+        source = open_source(clip, session="s", options=few, nursery=nursery)
         frames = iter(source)
         next(frames)  # or the child may die before its first frame, which raises
         family = [zygote_of(nursery), *zygote_of(nursery).children()]

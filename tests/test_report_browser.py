@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from benchmarks.browser import photograph
 from stream.report.html import encode_html
-from tests.browser import photograph
 from tests.report_content import build_content
 
 

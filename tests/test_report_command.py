@@ -87,8 +87,11 @@ def test_verify_makes_exported_formats_again_under_the_same_protection(video):
 
 
 def test_verify_names_every_file_with_a_changed_byte(phantom, capsys):
-    report(phantom, "--pdf")
+    pytest.importorskip("highdicom")
+    report(phantom, "--pdf", "--dicom", "--csv")
     changed = [PDF, PAGE, "report/frame_1_map.png", "report/report.json", "journal.sqlite"]
+    changed += ["report/predictions.csv", "report/exports.json"]
+    changed += [f"report/dicom/{name}.dcm" for name in ("panel_1", "results", "report")]
     for name in changed:
         data = bytearray((phantom / name).read_bytes())
         data[-2] ^= 1
@@ -139,15 +142,37 @@ def test_no_report_is_written_of_a_journal_that_was_changed(phantom, capsys):
 
 def test_d13_a_refused_export_writes_nothing_and_says_the_frame_and_why(video, capsys):
     before = file_digests(video)
-    assert report(video, "--pdf", "--html") == 4
+    assert report(video, "--csv", "--html") == 4
     assert file_digests(video) == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error[D13] frame ")
     assert "no report is written" in line
 
 
-def test_d13_what_was_accepted_and_by_whom_is_in_the_report(video):
+def test_d13_tables_alone_hold_no_picture_and_are_not_refused_for_one(video, capsys):
+    assert report(video, "--csv", "--deidentify") == 0
+    assert {name for name in names(video) if "/" in name} == {
+        *("report/predictions.csv", "report/report.json", "report/exports.json"),
+    }
+    written = json.loads((video / "report/report.json").read_text())
+    assert written["provenance"]["Privacy"] == (
+        "No picture was exported with this, the clip's name is replaced."
+    )
+    assert main(["verify", str(video)]) == 0
+
+
+def test_d13_pictures_after_tables_are_searched_and_no_other_protection_is_said(video, capsys):
+    assert report(video, "--csv") == 0
+    assert report(video, "--png") == 4
+    assert report(video, "--png", *ACCEPT) == 0
+    assert "under another protection: csv" in capsys.readouterr().err
     assert report(video, "--csv", *ACCEPT) == 0
+    assert "protection" not in capsys.readouterr().err
+    assert main(["verify", str(video)]) == 0
+
+
+def test_d13_what_was_accepted_and_by_whom_is_in_the_report(video):
+    assert report(video, "--html", "--csv", *ACCEPT) == 0
     written = json.loads((video / "report/report.json").read_text())
     assert "accepted by A. Tester: a drawn name" in written["provenance"]["Privacy"]
 

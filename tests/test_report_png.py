@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stream.report.plain import encode_frame, encode_map
-from stream.report.png import encode_panel
+from stream.report.png import draw_panel
 from stream.report.scale_bar import choose_bar
 from stream.report.sheet import Sheet, Style
 from tests.report_content import build_content
@@ -27,7 +27,7 @@ def chunks(data):
 
 def panel(index=0, **options):
     content = build_content(**options)
-    return encode_panel(content, content.key_frames[index])
+    return draw_panel(content, content.key_frames[index]).encode_png()
 
 
 def decode(data):
@@ -55,7 +55,7 @@ def test_panel_of_a_4096_px_frame_stays_below_6_mb():
     key = content.key_frames[0]
     image, saliency = np.tile(key.image, (4, 4)), np.tile(key.saliency, (4, 4))
     huge = dataclasses.replace(key, image=image, saliency=saliency)
-    assert len(encode_panel(content, huge)) < 6_000_000
+    assert len(draw_panel(content, huge).encode_png()) < 6_000_000
 
 
 @pytest.mark.parametrize("count", [3, 8, 12])
@@ -114,7 +114,7 @@ def test_scale_bar_is_the_longest_that_takes_at_most_two_fifths(
 
 def test_scale_bar_on_the_panel_has_its_length():
     content = spaced((0.2, 0.2), size_wh=(640, 480))
-    data = decode(encode_panel(content, content.key_frames[0]))
+    data = decode(draw_panel(content, content.key_frames[0]).encode_png())
     row = data[round((16.5 + 50 + 2.5) * 600 / 25.4), : round(72.7 * 600 / 25.4)]
     dark = np.flatnonzero(row.max(axis=1) < 60)
     longest = max(np.split(dark, np.flatnonzero(np.diff(dark) > 1) + 1), key=len)
@@ -124,7 +124,7 @@ def test_scale_bar_on_the_panel_has_its_length():
 
 def test_panel_without_spacing_has_no_scale_bar():
     content = build_content(size_wh=(640, 480))
-    data = decode(encode_panel(content, content.key_frames[0]))
+    data = decode(draw_panel(content, content.key_frames[0]).encode_png())
     row = data[round((16.5 + 50 + 2.5) * 600 / 25.4), round(40 * 600 / 25.4) : 1700]
     assert row.min() == 255
 

@@ -4,20 +4,23 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from benchmarks.review_rows import READ_BACK
+from benchmarks.browser import open_browser
 from stream.review.chain import read_chain
 from stream.review.export import Wish, export_labels
-from tests.browser import open_browser
-from tests.review_sessions import analyse, make_session, reviewing, write_uneven
+from tests.review_pages import READY, STILL, call, enter, fresh_page, labels, shown
+from tests.review_sessions import (
+    analyse,
+    given_to,
+    make_session,
+    reviewing,
+    write_browser,
+)
 from train.data.samples import read_frames
 
 REAL = Path("../shared/data/clips/clarius-ocular-short.mp4")
 SHOTS = None  # a folder here keeps the screenshots
-READY = "window.review && review.player.ready && !review.player.seeking"
-STILL = "!review.player.seeking && !review.player.playing"
 OVERLAY = "!document.getElementById('map').hidden"
 
 pytestmark = [
@@ -39,30 +42,8 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser):
-    browser.log.clear()
-    browser.resize(1280, 720)
-    yield browser
-    assert browser.log == [], "the page breaks no rule of its own and throws nothing"
-    browser.open("about:blank")
-
-
-def enter(page, review):
-    page.open(review.address)
-    page.until(READY)
-
-
-def shown(page):
-    page.until(STILL)
-    return page.run("review.player.shown")
-
-
-def labels(page):
-    return page.run("review.labels()")
-
-
-def call(page, key):
-    page.until(f"review.labels().calls['{key}']")
-    return labels(page)["calls"][key]
+    with fresh_page(browser) as page:
+        yield page
 
 
 def trail(session, reader):
@@ -79,24 +60,14 @@ def test_the_token_leaves_the_address_and_the_page_can_be_loaded_again(page, ses
         assert page.run("document.cookie") == ""
 
 
-def test_every_frame_that_is_asked_for_is_the_frame_on_the_screen(page, session):
-    with reviewing(session, "--reader", "seek") as review:
-        enter(page, review)
-        read_back = READ_BACK.replace("1280", "320")
-        for frame in [*np.random.default_rng(1).integers(70, size=25).tolist(), 0, 69, 1, 68]:
-            page.run(f"review.player.seek({frame}); review.player.settled()")
-            assert (page.run("review.player.shown"), page.run(read_back)) == (frame, frame)
-
-
-def test_uneven_times_and_an_odd_size_keep_every_frame(page, tmp_path):
-    times = [0, 1, 2, 40, 41, 500, 503, 2500, 2501, 2502, 2600]
-    clip = write_uneven(tmp_path / "uneven.mkv", times, (321, 241))
-    with reviewing(analyse(clip, tmp_path), "--reader", "vfr") as review:
-        enter(page, review)
-        read_back = READ_BACK.replace("1280", "320")
-        for frame in [10, 0, 5, 8, 2, 7, 1, 9, 3, 6, 4]:
-            page.run(f"review.player.seek({frame}); review.player.settled()")
-            assert (page.run("review.player.shown"), page.run(read_back)) == (frame, frame)
+def test_the_local_page_that_a_browser_is_given_lets_it_in(page, session, tmp_path):
+    browser = write_browser(tmp_path)
+    with reviewing(session, "--reader", "local", browser=browser) as review:
+        page.open(given_to(browser))
+        page.until(READY)
+        assert page.run("location.href") == f"http://127.0.0.1:{review.port}/"
+        page.press("1")
+        assert call(page, "0:0")["label"] == "blue"
 
 
 def test_a_quick_hand_judges_the_frame_that_was_asked_for(page, session):
@@ -136,6 +107,15 @@ def test_the_keyboard_does_everything(page, session):
         assert call(page, "clip") == {"decision": "labelled", "label": "red"}
         page.press("c", shift=True)
         page.until("!review.labels().calls.clip")
+        page.press("a", shift=True)
+        assert call(page, "clip")["decision"] == "accepted"
+        page.press("x", shift=True)
+        page.until("review.labels().calls.clip.decision === 'rejected'")
+        page.press("n", shift=True)
+        page.until("document.getElementById('note-dialog').open")
+        page.write("of the clip")
+        page.press("Enter", ctrl=True)
+        page.until("review.labels().notes.clip === 'of the clip'")
         page.press("n")
         page.until("document.getElementById('note-dialog').open")
         page.write("see 1 a x k")
@@ -149,6 +129,9 @@ def test_the_keyboard_does_everything(page, session):
         ("reject", (0, 1)),
         ("label", None),
         ("clear", None),
+        ("accept", None),
+        ("reject", None),
+        ("note", None),
         ("note", (0, 1)),
     ]
 
@@ -178,18 +161,6 @@ def test_key_frames_saliency_and_help_answer_to_their_keys(page, session):
         page.until("!document.getElementById('help').open")
 
 
-def test_a_label_given_while_playing_is_that_of_the_frame_that_stays(page, session):
-    with reviewing(session, "--reader", "play") as review:
-        enter(page, review)
-        page.press(" ")
-        page.until("review.player.playing && review.player.shown > 5")
-        page.press("2")
-        page.until("Object.keys(review.labels().calls).length === 1")
-        frame = shown(page)
-        assert page.run(READ_BACK.replace("1280", "320")) == frame
-        assert list(labels(page)["calls"]) == [f"0:{frame}"]
-
-
 def test_space_after_a_click_plays_and_presses_no_button_twice(page, session):
     with reviewing(session, "--reader", "mouse") as review:
         enter(page, review)
@@ -200,13 +171,6 @@ def test_space_after_a_click_plays_and_presses_no_button_twice(page, session):
         page.press(" ")
         page.until(STILL)
     assert [record.what for record in trail(session, "mouse")] == ["label"]
-
-
-def test_a_click_on_the_timeline_goes_there(page, session):
-    with reviewing(session, "--reader", "time") as review:
-        enter(page, review)
-        page.click("#timeline", 0.5, 0.5)
-        assert 30 <= shown(page) <= 38
 
 
 def test_a_save_that_fails_is_said_and_the_label_is_not_shown(page, session):
@@ -248,6 +212,30 @@ def test_all_of_the_page_fits_the_screen(page, session, size_wh):
             )
             == []
         )
+
+
+@pytest.mark.parametrize("size_wh", [(1280, 720), (1280, 800), (1920, 1080)])
+def test_name_verdict_and_the_rows_of_judged_frames_are_not_cut(page, session, size_wh):
+    with reviewing(session, "--reader", "cut") as review:
+        page.resize(*size_wh)
+        enter(page, review)
+        page.run(
+            "document.getElementById('name').textContent = 'Right kidney, longitudinal '.repeat(3)"
+        )
+        for _ in range(5):
+            page.press("1")
+            page.press("ArrowRight")
+        page.until("Object.keys(review.labels().calls).length === 5")
+        for name in ("name", "verdict"):
+            assert page.run(
+                f"(e => e.scrollHeight - e.clientHeight)(document.getElementById('{name}'))"
+            ) == pytest.approx(0, abs=1)
+        rows = page.run(
+            "(([list, row]) => list / row)(['#list', '#list li']"
+            ".map((e) => document.querySelector(e).getBoundingClientRect().height))"
+        )
+        assert rows > 3.9
+        assert rows == pytest.approx(round(rows), abs=0.1)
 
 
 @pytest.mark.parametrize("what", [pytest.param("real", marks=pytest.mark.slow), "phantom"])

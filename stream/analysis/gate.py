@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,21 +52,28 @@ def check_pixels(model_input: NDArray[np.uint8]) -> GateAnswer:
     brightest = int(sample.max())
     if brightest < BLACK:
         return GateAnswer("no_signal", f"the picture is black: brightest value {brightest}")
-    spread = float(sample.std())
+    spread = float(cv2.meanStdDev(sample.reshape(-1))[1].item())
     if spread < FLAT_STD:
         return GateAnswer("uniform", f"the picture is flat: standard deviation {spread:.1f}")
-    red, green, blue = (sample[..., channel] for channel in range(3))
-    most = np.maximum(np.maximum(red, green), blue)
-    chroma = most - np.minimum(np.minimum(red, green), blue)
+    red, green, blue = cv2.split(sample)
+    most = cv2.max(cv2.max(red, green), blue)
+    chroma = cv2.subtract(most, cv2.min(cv2.min(red, green), blue))
     vivid = np.count_nonzero(chroma > VIVID_CHROMA) / np.count_nonzero(most)
     if vivid > VIVID_SHARE:
         return GateAnswer("not_ultrasound", f"{vivid:.0%} of the picture is vividly coloured")
-    lit = most[most >= BLACK]
+    lit = np.sort(most[most >= BLACK])
     if lit.size >= LIT_SHARE * most.size:
-        low, high = np.percentile(lit, (25, 95))
+        low, high = _quantile(lit, 0.25), _quantile(lit, 0.95)
         if high - low < FLAT_SPREAD:
             return GateAnswer("uniform", f"the picture is flat: from {low:.0f} to {high:.0f}")
     return OK
+
+
+def _quantile(ordered: NDArray[Any], share: float) -> float:
+    """Return a quantile of sorted values, interpolated linearly (numpy's takes 30 us a call)."""
+    index, part = divmod(share * (ordered.size - 1), 1)
+    low = int(ordered[int(index)])
+    return low if part == 0 else low + part * (int(ordered[int(index) + 1]) - low)
 
 
 class FeatureGate:

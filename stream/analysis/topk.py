@@ -72,7 +72,7 @@ class TopK:
         self._score, self._spec, self._config = find_score(config.score), spec, config
         self._kept: list[RankedFrame] = []
         self._units: list[NDArray[np.float32]] = []
-        self._lengths: list[float] = []
+        self._lengths = np.zeros(0)
         self._similarity = np.zeros((0, 0))
 
     def offer(self, frame: Frame, prediction: Prediction, time_ns: int) -> RankedFrame | None:
@@ -87,17 +87,13 @@ class TopK:
         if len(self._kept) == self._config.top_k and score.value <= self._worst_case():
             return None
         assert prediction.features is not None
-        length = max(float(np.linalg.norm(prediction.features)), 1e-12)
-        unit = prediction.features / length
+        length = max(math.sqrt(np.dot(prediction.features, prediction.features)), 1e-12)
+        unit = prediction.features / np.float32(length)
         sines = self._sines(unit)
-        if any(
-            sine < COPY_ANGLE and abs(length / other - 1) < COPY_ANGLE
-            for sine, other in zip(sines, self._lengths, strict=True)
-        ):
+        if ((sines < COPY_ANGLE) & (abs(length / self._lengths - 1) < COPY_ANGLE)).any():
             return None
-        similar = np.array(
-            [0.5 * self._near(candidate, i) + 0.5 * (1 - sine) for i, sine in enumerate(sines)]
-        )
+        near = [self._near(candidate, kept) for kept in self._kept]
+        similar = 0.5 * np.array(near) + 0.5 * (1 - sines)
         if len(self._kept) < self._config.top_k:
             return self._add(candidate, unit, length, similar)
         loser = self._best_swap(candidate.score, similar)
@@ -116,17 +112,20 @@ class TopK:
         """Return a score below which no swap can gain: the least score less its whole penalty."""
         return min(kept.score for kept in self._kept) - self._config.diversity
 
-    def _near(self, candidate: RankedFrame, index: int) -> float:
+    def _near(self, candidate: RankedFrame, kept: RankedFrame) -> float:
         """Return nearness in time in [0, 1]; 0 for pictures without time."""
         if candidate.frame.pts_ns is None:
             return 0.0
-        apart_s = abs(candidate.time_ns - self._kept[index].time_ns) * 1e-9
+        apart_s = abs(candidate.time_ns - kept.time_ns) * 1e-9
         return max(0.0, 1.0 - apart_s / self._config.moment_s)
 
-    def _sines(self, unit: NDArray[np.float32]) -> list[float]:
-        """Return the sine of the feature angle to each kept frame."""
-        cosines = (float(np.dot(unit, other)) for other in self._units)
-        return [math.sqrt(max(0.0, 1.0 - cosine * cosine)) for cosine in cosines]
+    def _sines(self, unit: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the sine of the feature angle to each kept frame, (k,).
+
+        One product a pair: that of a matrix would depend in its last bits on how many are kept.
+        """
+        cosines = np.array([np.dot(unit, other) for other in self._units], np.float64)
+        return np.sqrt(np.maximum(0.0, 1.0 - cosines * cosines))
 
     def _best_swap(self, score: float, similar: NDArray[np.float64]) -> int | None:
         scores = np.array([kept.score for kept in self._kept])
@@ -152,9 +151,10 @@ class TopK:
         self._similarity = grown
         self._kept.append(replace(kept, frame=keep_frame(kept.frame)))
         self._units.append(unit)
-        self._lengths.append(length)
+        self._lengths = np.append(self._lengths, length)
         return kept
 
     def _remove(self, index: int) -> None:
-        del self._kept[index], self._units[index], self._lengths[index]
+        del self._kept[index], self._units[index]
+        self._lengths = np.delete(self._lengths, index)
         self._similarity = np.delete(np.delete(self._similarity, index, 0), index, 1)

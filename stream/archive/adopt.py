@@ -1,4 +1,9 @@
-"""Recognises sessions that were sealed before their row was written, and clears what was not."""
+"""Brings sessions from the work folder to their place, and recognises those without a row.
+
+Workers write below the folder of their run in the work folder and nowhere else. Only the process
+that holds the archive's lock brings a session to its place, so that a worker which outlives its
+run, as one on another machine may, can spoil nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +18,42 @@ from stream.replay import PARTIAL
 from stream.session.manifest import MANIFEST, Manifest, file_digests, read_manifest
 
 
-def clear_work(out: Path) -> None:
-    """Bring every sealed session of the work folder to its place and take the rest away.
+def clear_work(out: Path, run: str) -> None:
+    """Bring every sealed session of a run to its place; take away the work folder of all runs.
 
     Raises
     ------
     StorageError
         If the archive cannot be written.
     """
-    work = out / WORK
-    for folder in sorted(work.glob("*/*/*")) if work.is_dir() else ():
-        if not folder.name.startswith(".") and _sealed(folder) is not None:
-            place_session(folder, out, folder.parent.name)
-    remove(work)
+    for name, folders in left_behind(out, run).items():
+        for folder in folders:
+            if is_sealed(folder):
+                place_session(folder, out, name)
+    shutil.rmtree(out / WORK, ignore_errors=True)  # a worker elsewhere may still write there
+
+
+def left_behind(out: Path, run: str = "*") -> dict[str, list[Path]]:
+    """Return what workers of a run, or of every run, made and nobody placed, by session name."""
+    found: dict[str, list[Path]] = {}
+    for folder in sorted((out / WORK).glob(f"{run}/*/[!.]*")):
+        found.setdefault(folder.parent.name, []).append(folder)
+    return found
+
+
+def place_made(out: Path, run: str, name: str) -> None:
+    """Bring the session that a worker of a run has sealed to its place.
+
+    Raises
+    ------
+    StorageError
+        If it is not there, or the archive cannot be written.
+    """
+    made = left_behind(out, run).get(name, [])
+    if len(made) != 1:
+        problem = f"{len(made)} sessions where a worker made one"
+        raise StorageError(str(out / WORK / run / name), problem, "share the file system")
+    place_session(made[0], out, name)
 
 
 def place_session(folder: Path, out: Path, name: str) -> None:
@@ -49,7 +77,7 @@ def place_session(folder: Path, out: Path, name: str) -> None:
         folder.rename(final)
     except OSError as error:
         raise StorageError(str(final), f"cannot be written: {error.strerror}") from error
-    remove(aside)
+    remove(folder.parent)
 
 
 def recognise(folder: Path, sha256: str, settings: Settings) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""One worker's bench: an open engine, and one recording after another to its place."""
+"""One worker's bench: an open engine, and one recording after another into a sealed session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 from engines.errors import EngineError, SonostreamError
 from engines.probe import Watch
 from stream import __version__
-from stream.archive.adopt import outcome_of, place_session
+from stream.archive.adopt import outcome_of
 from stream.archive.engine import open_same
 from stream.archive.records import WORK, Found, Outcome, Refused, Setup, Task
 from stream.archive.scan import digest_of, look_again
@@ -42,7 +42,7 @@ class Bench:
     job: Job
 
     def analyse(self, task: Task) -> Outcome:
-        """Analyse a recording and bring its sealed session to its place.
+        """Analyse a recording; its sealed session lies in the work folder if it is done.
 
         Raises
         ------
@@ -62,22 +62,20 @@ class Bench:
             outcome = _not_done(error, "failed")
         except Exception as error:  # noqa: BLE001 - one recording must not end the others
             outcome = _broken(error)
-        self._clear(task)
+        if outcome.state != "done":
+            self._clear(task)
         return msgspec.structs.replace(outcome, seconds=time.monotonic() - began_s)
 
     def _analyse(self, task: Task) -> Outcome:
-        out = Path(os.fsdecode(self.setup.out))
         check_name(os.fsdecode(task.recording.path))
         self._clear(task)
         uri = str(Path(os.fsdecode(self.setup.root)) / os.fsdecode(task.recording.path))
         result = self._record(uri, self._under_way(task))
         if result.withdrawn:
             raise EngineError("engine", "; ".join(result.manifest.problems), fault="F07")
-        if task.sha256 and result.manifest.input.info.sha256 != task.sha256:
+        if task.sha256 is not None and result.manifest.input.info.sha256 != task.sha256:
             raise SourceError(result.manifest.input.info.name, "changed meanwhile", fault="V24")
-        outcome = outcome_of(result.folder, result.manifest)
-        place_session(result.folder, out, task.session)
-        return outcome
+        return outcome_of(result.folder, result.manifest)
 
     def _record(self, uri: str, out: Path) -> Result:
         if self.setup.settings.report:
@@ -89,14 +87,14 @@ class Bench:
 
     def _check_seen(self, task: Task) -> None:
         """Refuse a recording that is another one here than where the work list is."""
-        if not task.sha256:
+        if task.sha256 is None:
             return
         root = Path(os.fsdecode(self.setup.root))
         here: Found = look_again(root, task.recording)
         seen = digest_of(root, here)
         if (here.size, seen) != (task.recording.size, task.sha256):
             problem = f"this worker sees {here.size} bytes, digest {seen[:12] or 'none'}"
-            wanted = f"expected {task.recording.size} bytes, digest {task.sha256[:12]}"
+            wanted = f"expected {task.recording.size} bytes, digest {task.sha256[:12] or 'none'}"
             raise _NotSeenError("recording", problem, f"{wanted}; share the file system")
 
     def _clear(self, task: Task) -> None:

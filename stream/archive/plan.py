@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,17 +33,19 @@ class Plan:
     ----------
     answering : the engine that every worker opens
     settings : what makes its results comparable
+    run : names the folder of this run's workers, see `stream.archive.adopt`
     """
 
     places: Places
     answering: Answering
     settings: Settings
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def setup(self) -> Setup:
         """Return what a worker is told; its cores are filled in by the pool."""
         return Setup(
             version=__version__,
-            run=secrets.token_hex(4),
+            run=self.run,
             root=os.fsencode(self.places.root),
             out=os.fsencode(self.places.out),
             answering=self.answering,

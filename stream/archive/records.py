@@ -83,7 +83,7 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Parameters
     ----------
     version : of this program
-    run : names this run's folder of sessions under way, so that no run writes into another's
+    run : names the only folder that workers write to, in the work folder of the archive
     root, out : absolute folders of recordings and of the archive, as the system's bytes
     cores : processor numbers to keep to; empty for no bound
     threads : of the engine
@@ -105,12 +105,13 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     Parameters
     ----------
     session : name of its session folder
-    sha256 : digest that it must have; empty where the worker shares the machine
+    sha256 : digest that it must have, empty for one that cannot be read where the work list is;
+        None where the worker shares the machine
     """
 
     recording: Found
     session: str
-    sha256: str = ""
+    sha256: str | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from engines.errors import EngineError, SonostreamError
-from stream.archive.adopt import is_sealed, recognise, remove
+from stream.archive.adopt import (
+    is_sealed,
+    left_behind,
+    place_made,
+    place_session,
+    recognise,
+    remove,
+)
 from stream.archive.plan import Plan
 from stream.archive.pool import Event, Lost, Pool
 from stream.archive.records import SESSIONS, Outcome, Ready, Refused, Task
+from stream.archive.rows import Row
 from stream.archive.scan import digest_of
 from stream.archive.worklist import WorkList
 from stream.errors import StorageError, UsageError
@@ -25,40 +33,49 @@ Tick = Callable[[int | None], None]
 def take_over(work: WorkList, plan: Plan) -> None:
     """Bring the rows into step with the session folders that are there.
 
-    A sealed session without its row is recognised, one of what the recording was before is taken
-    away; a row whose session has gone waits again.
+    A sealed session without its row is recognised, in its place or where a killed run left it;
+    one of what the recording was before is taken away; a row whose session has gone waits again.
     """
-    root, out = plan.places.root, plan.places.out
+    out = plan.places.out
+    left = left_behind(out)
     for row in work.rows():
-        folder = out / SESSIONS / row.session
-        if row.state == "done" and not is_sealed(folder):
+        if row.state == "done" and not is_sealed(out / SESSIONS / row.session):
             work.again(row.recording.path)
-        elif row.state == "todo" and not row.removed and folder.is_dir():
-            digest = digest_of(root, row.recording)
-            known = recognise(folder, digest, plan.settings)
-            if known is not None:
-                work.finish(row.recording.path, known)
-            elif digest:
-                remove(folder)
+        elif row.state == "todo" and not row.removed:
+            _take_over_one(work, plan, row, left.get(row.session, []))
 
 
-def analyse_all(work: WorkList, pool: Pool, root: Path, tick: Tick) -> None:
-    """Analyse every recording that waits.
+def _take_over_one(work: WorkList, plan: Plan, row: Row, left: Sequence[Path]) -> None:
+    placed = plan.places.out / SESSIONS / row.session
+    folders = [folder for folder in (placed, *left) if folder.is_dir()]
+    digest = digest_of(plan.places.root, row.recording) if folders else ""
+    for folder in folders:
+        known = recognise(folder, digest, plan.settings)
+        if known is not None:
+            if folder != placed:
+                place_session(folder, plan.places.out, row.session)
+            work.finish(row.recording.path, known)
+            return
+    if digest and placed in folders:
+        remove(placed)
+
+
+def analyse_all(work: WorkList, pool: Pool, plan: Plan, tick: Tick) -> None:
+    """Analyse every recording that waits and bring its session to its place.
 
     Parameters
     ----------
-    pool : its workers have been started
-    root : of the recordings
+    pool : its workers have been started, for this plan
     tick : called after each recording with the number of those to do
 
     Raises
     ------
     StorageError
-        If a worker cannot write.
+        If a worker or we cannot write.
     SonostreamError
         If no worker can work, with the reason of the last one.
     """
-    shift = _Shift(work, pool, root, tick, total=work.count("todo"))
+    shift = _Shift(work, pool, plan, tick, total=work.count("todo"))
     while shift.goes_on():
         shift.take(pool.wait())
 
@@ -69,7 +86,7 @@ class _Shift:
 
     work: WorkList
     pool: Pool
-    root: Path
+    plan: Plan
     tick: Tick
     total: int
     owners: dict[int, str] = dataclasses.field(default_factory=dict)
@@ -86,7 +103,7 @@ class _Shift:
         if isinstance(said, Ready):
             self.owners[worker] = said.owner
         elif isinstance(said, Outcome):
-            self.work.finish(self.tasks.pop(worker).recording.path, said)
+            self._finish(self.tasks.pop(worker), said)
             self.lost = 0
             self.tick(self.total)
         elif isinstance(said, Refused):
@@ -94,6 +111,11 @@ class _Shift:
         else:
             self._take_loss(worker, said)
         self._hand_out()
+
+    def _finish(self, task: Task, said: Outcome) -> None:
+        if said.state == "done":
+            place_made(self.plan.places.out, self.plan.run, task.session)
+        self.work.finish(task.recording.path, said)
 
     def _hand_out(self) -> None:
         """Give every waiting worker a task; one that was given back has no worker otherwise."""
@@ -104,7 +126,7 @@ class _Shift:
             if task is None:
                 return
             if self.pool.remote:
-                digest = digest_of(self.root, task.recording)
+                digest = digest_of(self.plan.places.root, task.recording)
                 task = msgspec.structs.replace(task, sha256=digest)
             self.tasks[worker] = task
             self.pool.give(worker, task)

@@ -21,7 +21,7 @@ def write_whole(path: Path, data: bytes) -> Path:
     StorageError
         If the folder cannot be written; no file is then left under either name.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             file.write(data)

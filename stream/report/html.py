@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from engines.pixels import resize_plane
@@ -20,6 +21,8 @@ from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.encode import encode_jpeg, encode_png
 from stream.report.overlay import draw_colour_bar, draw_overlay
+from stream.report.scale_bar import choose_bar
+from stream.report.scale_svg import draw_scale
 from stream.report.timeline import build_legend
 from stream.report.timeline_svg import draw_timeline
 
@@ -30,13 +33,17 @@ _QUALITIES = (92, 85, 75, 60, 45)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A key frame with its pictures as data URIs, the last one "" when absent; size in pixels."""
+    """A key frame with its pictures as data URIs, the last one "" when absent; size in pixels.
+
+    The scale bar is drawn over each; it is empty where the spacing is not known.
+    """
 
     key: KeyFrame
     original: str
     overlay: str
     explained: str
     size_wh: tuple[int, int]
+    scale: Markup
 
 
 def encode_html(content: ReportContent) -> bytes:
@@ -57,7 +64,7 @@ def encode_html(content: ReportContent) -> bytes:
         legend=build_legend(content),
         timeline=draw_timeline(content),
         timeline_words=wording.timeline_words(content),
-        pairs=[_build_pair(key, budget) for key in content.key_frames],
+        pairs=[_build_pair(content, key, budget) for key in content.key_frames],
         colour_bar=_data_uri("image/png", encode_png(draw_colour_bar((256, 12)))),
         balance=balance,
         balances=balances,
@@ -86,7 +93,7 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _build_pair(key: KeyFrame, budget: int) -> _Pair:
+def _build_pair(content: ReportContent, key: KeyFrame, budget: int) -> _Pair:
     height, width = key.image.shape[:2]
     scale = min(1.0, _MAX_SIDE_PX / max(height, width))
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -95,7 +102,9 @@ def _build_pair(key: KeyFrame, budget: int) -> _Pair:
         "" if drawn is None else _encode_jpeg(draw_overlay(image, _scaled(drawn, size_wh)), budget)
         for drawn in (key.saliency, key.explained)
     ]
-    return _Pair(key, _encode_jpeg(image, budget), overlays[0], overlays[1], size_wh)
+    bar = choose_bar(content, width)
+    scale = draw_scale(bar, size_wh) if bar else Markup()
+    return _Pair(key, _encode_jpeg(image, budget), overlays[0], overlays[1], size_wh, scale)
 
 
 def _scaled(saliency: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.overlay import as_rgb, draw_colour_bar, draw_overlay
 from stream.report.scale_bar import ScaleBar, choose_bar
-from stream.report.sheet import ACCENT, INK, MUTED, RAIL, Sheet, Style
+from stream.report.sheet import ACCENT, DPI, INK, MUTED, RAIL, Sheet, Style
 
 _SIZE_MM = (160.0, 94.0)
 _LEFT, _RIGHT = 6.0, 154.0
@@ -24,14 +24,16 @@ _SMALL, _WORDS = Style(2.6), Style(2.45)
 _CAPTION, _NOTE = Style(2.6, 400, MUTED), Style(2.1, 400, MUTED)
 
 
-def encode_panel(content: ReportContent, key: KeyFrame, explained: bool = False) -> bytes:
-    """Draw one key frame as a PNG of 160 by 94 mm; the same content gives the same bytes.
+def draw_panel(
+    content: ReportContent, key: KeyFrame, *, explained: bool = False, dpi: int = DPI
+) -> Sheet:
+    """Draw one key frame on 160 by 94 mm; the same content gives the same pixels.
 
     Parameters
     ----------
     explained : draw the integrated gradients, which must be there, in place of the class map
     """
-    sheet = Sheet(_SIZE_MM)
+    sheet = Sheet(_SIZE_MM, dpi)
     _draw_head(sheet, content, key)
     right = key.explained if explained else key.saliency
     assert right is not None
@@ -45,7 +47,7 @@ def encode_panel(content: ReportContent, key: KeyFrame, explained: bool = False)
     _draw_words(sheet, key)
     meaning = wording.EXPLAINED_MEANING if explained else wording.SCALE_MEANING
     _draw_notes(sheet, (meaning, content.disclaimer))
-    return sheet.encode_png()
+    return sheet
 
 
 def _draw_head(sheet: Sheet, content: ReportContent, key: KeyFrame) -> None:

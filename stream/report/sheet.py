@@ -17,8 +17,8 @@ MUTED: Colour = (81, 96, 109)
 RAIL: Colour = (228, 233, 238)
 ACCENT: Colour = (10, 106, 134)
 
-_DPI = 600
-_PX_PER_MM = _DPI / 25.4
+DPI = 600
+_MM_PER_INCH = 25.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +31,27 @@ class Style:
 
 
 class Sheet:
-    """A white RGB canvas at 600 DPI; every place and size is in millimetres from the top left.
+    """A white RGB canvas; every place and size is in millimetres from the top left.
 
     Letters are drawn with the scalable font that OpenCV carries, so no font file is needed.
     """
 
-    def __init__(self, size_mm: tuple[float, float]) -> None:
-        width, height = _px(size_mm[0]), _px(size_mm[1])
+    def __init__(self, size_mm: tuple[float, float], dpi: int = DPI) -> None:
+        self._px_per_mm = dpi / _MM_PER_INCH
+        width, height = self._px(size_mm[0]), self._px(size_mm[1])
         self._canvas: NDArray[np.uint8] = np.full((height, width, 3), 255, np.uint8)
         self._face = cv2.FontFace("sans")
 
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """What is drawn, shape (H, W, 3), RGB."""
+        return self._canvas
+
     def measure(self, text: str, style: Style) -> float:
         """Return the width of a text in mm."""
-        shown, size = printable(text), _px(style.size_mm)
+        shown, size = printable(text), self._px(style.size_mm)
         box = cv2.getTextSize((1 << 20, 1 << 10), shown, (0, 0), self._face, size, style.weight)
-        return float(box[2]) / _PX_PER_MM
+        return float(box[2]) / self._px_per_mm
 
     def fit(self, text: str, style: Style, width_mm: float, *, keep_end: int = 0) -> str:
         """Shorten a text to `width_mm` by an ellipsis before its last `keep_end` characters."""
@@ -73,7 +79,7 @@ class Sheet:
 
     def write(self, text: str, at_mm: tuple[float, float], style: Style) -> None:
         """Write one line whose baseline starts at `at_mm`."""
-        size, at = _px(style.size_mm), (_px(at_mm[0]), _px(at_mm[1]))
+        size, at = self._px(style.size_mm), (self._px(at_mm[0]), self._px(at_mm[1]))
         shown = printable(text)  # OpenCV 5.0 dies of an unpaired surrogate
         cv2.putText(self._canvas, shown, at, style.colour, self._face, size, style.weight)
 
@@ -83,8 +89,10 @@ class Sheet:
 
     def fill(self, box_mm: tuple[float, float, float, float], colour: Colour) -> None:
         """Fill the box (left, top, right, bottom)."""
-        left, top, right, bottom = map(_px, box_mm)
-        self._canvas[top:bottom, left:right] = colour
+        left, top, right, bottom = map(self._px, box_mm)
+        if right > left and bottom > top:
+            corners = (left, top), (right - 1, bottom - 1)
+            cv2.rectangle(self._canvas, *corners, colour, cv2.FILLED)
 
     def place(
         self, image: NDArray[np.uint8], at_mm: tuple[float, float], box_mm: tuple[float, float]
@@ -98,21 +106,20 @@ class Sheet:
         -------
         left and right edge of the picture in mm
         """
-        box_w, box_h = _px(box_mm[0]), _px(box_mm[1])
+        box_w, box_h = self._px(box_mm[0]), self._px(box_mm[1])
         height, width = image.shape[:2]
         scale = min(box_w / width, box_h / height)
         size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
         mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST_EXACT
         scaled = cv2.resize(np.ascontiguousarray(image), size_wh, interpolation=mode)
-        left = _px(at_mm[0]) + (box_w - size_wh[0]) // 2
-        top = _px(at_mm[1]) + (box_h - size_wh[1]) // 2
+        left = self._px(at_mm[0]) + (box_w - size_wh[0]) // 2
+        top = self._px(at_mm[1]) + (box_h - size_wh[1]) // 2
         self._canvas[top : top + size_wh[1], left : left + size_wh[0]] = scaled
-        return left / _PX_PER_MM, (left + size_wh[0]) / _PX_PER_MM
+        return left / self._px_per_mm, (left + size_wh[0]) / self._px_per_mm
 
     def encode_png(self) -> bytes:
-        """Return the sheet as PNG with its resolution, 23622 pixels per metre."""
-        return encode_png(self._canvas, (1 / _PX_PER_MM, 1 / _PX_PER_MM))
+        """Return the sheet as PNG with its resolution."""
+        return encode_png(self._canvas, (1 / self._px_per_mm, 1 / self._px_per_mm))
 
-
-def _px(length_mm: float) -> int:
-    return round(length_mm * _PX_PER_MM)
+    def _px(self, length_mm: float) -> int:
+        return round(length_mm * self._px_per_mm)

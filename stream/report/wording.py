@@ -67,6 +67,11 @@ def printable(text: str) -> str:
     )
 
 
+def percent(share: float, decimals: int = 0) -> str:
+    """Write a share in [0, 1] as the reports do: ``"59%"``."""
+    return f"{share:.{decimals}%}"
+
+
 def state_words(state: str) -> str:
     """Return the words for a frame state or the name of a loss."""
     return _STATES.get(state, state.replace("_", " "))

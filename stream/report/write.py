@@ -10,7 +10,7 @@ from stream.report.content import ReportContent
 from stream.report.files import make_folder, write_whole
 from stream.report.html import encode_html
 from stream.report.plain import encode_frame, encode_map
-from stream.report.png import encode_panel
+from stream.report.png import draw_panel
 from stream.report.tables import encode_csv, encode_json
 
 Format = Literal["csv", "png", "pdf", "html"]
@@ -86,9 +86,9 @@ def encode_report(content: ReportContent, formats: Set[Format]) -> Iterator[Enco
 
 def _encode_pictures(content: ReportContent) -> Iterator[Encoded]:
     for number, key in enumerate(content.key_frames, 1):
-        yield Encoded("png", f"frame_{number}.png", encode_panel(content, key))
+        yield Encoded("png", f"frame_{number}.png", draw_panel(content, key).encode_png())
         yield Encoded("png", f"frame_{number}_plain.png", encode_frame(content, key))
         yield Encoded("png", f"frame_{number}_map.png", encode_map(content, key))
         if key.explained is not None:
-            panel = encode_panel(content, key, explained=True)
-            yield Encoded("png", f"frame_{number}_ig.png", panel)
+            panel = draw_panel(content, key, explained=True)
+            yield Encoded("png", f"frame_{number}_ig.png", panel.encode_png())

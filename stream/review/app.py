@@ -10,7 +10,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream.errors import StorageError
@@ -27,6 +27,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 PAGE = "index.html"
+_MAX_DIGITS = 10
 
 
 def build_app(desk: Desk, maker: Maker, filmed: list[int]) -> Starlette:
@@ -46,7 +47,7 @@ def build_app(desk: Desk, maker: Maker, filmed: list[int]) -> Starlette:
         Route("/api/progress", pages.progress),
         Route("/api/labels", pages.labels),
         Route("/api/actions", pages.act, methods=["POST"]),
-        Route("/film", pages.film),
+        Route("/film/{number:int}", pages.film),
         Route("/key/{rank:int}", pages.key_picture),
         Route("/map/{index:int}", pages.map_picture),
     ]
@@ -75,14 +76,17 @@ class _Pages:
         return Response(self._view, media_type="application/json")
 
     async def progress(self, request: Request) -> Response:
+        wanted = request.query_params.get("piece", "")
+        if wanted.isascii() and wanted.isdigit() and len(wanted) < _MAX_DIGITS:
+            self._maker.want(int(wanted))
         return _json(self._maker.progress)
 
     async def labels(self, request: Request) -> Response:
         return _json(_plain(self._desk.labels()))
 
     async def film(self, request: Request) -> Response:
-        path = self._maker.film_path
-        return FileResponse(path, media_type="video/mp4") if path else _absent()
+        piece = await run_in_threadpool(self._maker.piece, request.path_params["number"])
+        return Response(piece, media_type="video/mp4") if piece else _absent()
 
     async def key_picture(self, request: Request) -> Response:
         key = self._keys.get(request.path_params["rank"])

@@ -16,7 +16,7 @@ from stream.review.records import Place
 from stream.session.journal import open_reading
 from stream.session.manifest import JOURNAL, Manifest, read_manifest
 from stream.session.unsealed import settle_unsealed
-from stream.sources.proxy import TICKS_HZ
+from stream.sources.writer import TICKS_HZ
 
 MAX_FRAMES = 2_000_000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -53,8 +52,7 @@ class Desk(Closing):
     clip : what is reviewed
     reader : name for the trail
     blind : the reader sees nothing of the model
-    maker : knows whether there is a film
-    filmed : places of the frames that the film has or will have
+    maker : knows what the film shows by now
 
     Raises
     ------
@@ -62,12 +60,10 @@ class Desk(Closing):
         As `trail_path` and `Trail`.
     """
 
-    def __init__(
-        self, clip: ReviewClip, reader: str, maker: Maker, filmed: Iterable[int], *, blind: bool
-    ) -> None:
+    def __init__(self, clip: ReviewClip, reader: str, maker: Maker, *, blind: bool) -> None:
         self.clip, self.reader, self.blind = clip, reader, blind
         self._maker, self._lock = maker, threading.Lock()
-        self._index, self._filmed = clip.index, frozenset(filmed)
+        self._index = clip.index
         self._pictured = {key.place for key in clip.keys}
         self._trail = Trail(trail_path(clip.review_folder, reader), clip.journal)
         about = "blind to the model" if blind else "with the model's output"
@@ -142,7 +138,7 @@ class Desk(Closing):
             return None
         if target not in self._index:
             raise RefusedAction(f"frame {target[0]}:{target[1]} is not of this clip")
-        filmed = self._maker.film_path is not None and self._index[target] in self._filmed
+        filmed = self._maker.shows(self._index[target])
         if not (filmed or (target in self._pictured and not self.blind)):
             raise RefusedAction("this frame cannot be seen yet")
         return target

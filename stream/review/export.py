@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
+from stream.exports import read_burned_in
 from stream.report.cells import guard_cell
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.files import make_folder, write_whole
@@ -134,6 +135,7 @@ def _policy(clip: ReviewClip, wish: Wish) -> ExportPolicy:
     return ExportPolicy(
         mask=wish.mask,
         accept_text=wish.accept_text,
+        burned_in="" if wish.mask else read_burned_in(manifest),
         synthetic=manifest.input.uri.startswith(PHANTOM),
         masked_before=was_masked(clip.folder, manifest),
     )

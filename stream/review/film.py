@@ -1,97 +1,126 @@
-"""The film of a session, made once and kept beside it with what it was made from."""
+"""The film of a session in pieces, each made once and kept in a file beside the session."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
+import sqlite3
+import threading
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import msgspec
-
+from engines.pixels import Matrix
+from stream.closing import Closing
 from stream.errors import StorageError
-from stream.report.files import cannot_write, write_whole
-from stream.review.clip import ReviewClip
-from stream.review.pictures import read_pictures
-from stream.sources.proxy import FilmWriter, film_size
 
-FILM, FACTS = ".film.mp4", ".film.json"
-"""Hidden names, so that nobody who looks for clips takes the film for one."""
-VERSION = 1
-Tick = Callable[[int], None]
-"""Called with the number of frames done; may raise to stop."""
+FILM = ".film.sqlite"
+"""A hidden name, so that nobody who looks for clips takes the film for one."""
+PIECE = 32
+"""Frames of a piece: a third of a second of work, and more than decoders hold back."""
+VERSION = 2
+_WAIT_S = 10.0
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA user_version = {VERSION};
+CREATE TABLE IF NOT EXISTS film (
+    one INTEGER PRIMARY KEY CHECK (one = 1), journal TEXT NOT NULL, width INTEGER, height INTEGER,
+    matrix TEXT, full_range INTEGER);
+CREATE TABLE IF NOT EXISTS pieces (
+    number INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, data BLOB NOT NULL);
+"""
 
 
-class Film(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A finished film.
+class Look(NamedTuple):
+    """What all pieces share: width and height in pixels, and colours."""
+
+    width: int
+    height: int
+    matrix: Matrix
+    full_range: bool
+
+
+class Film(Closing):
+    """The pieces that there are; several processes may fill one film, a thread of each at a time.
 
     Parameters
     ----------
-    version : of how films are made
-    journal : sha256 of the journal whose frames it shows
-    frames : how many it has
-    size_wh : in pixels
-    sha256 : of the file
-    """
-
-    version: int
-    journal: str
-    frames: int
-    size_wh: tuple[int, int]
-    sha256: str
-
-
-def find_film(clip: ReviewClip) -> Film | None:
-    """Return the film of a clip if one was made and is whole."""
-    try:
-        film = msgspec.json.decode((clip.review_folder / FACTS).read_bytes(), type=Film)
-        with (clip.review_folder / FILM).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, msgspec.MsgspecError):
-        return None
-    known = film.version == VERSION and film.journal == clip.journal and film.sha256 == digest
-    return film if known else None
-
-
-def make_film(clip: ReviewClip, tick: Tick) -> Film:
-    """Write the film of a clip, one film frame for each picture, and say what it is.
+    folder : of the review
+    journal : sha256 of the journal whose frames it shows; a film of another one is replaced
 
     Raises
     ------
-    SourceError
-        If the pictures cannot be had; see `read_pictures`.
     StorageError
-        If the film cannot be written.
+        From every method, if the file cannot be read or written.
     """
-    part = clip.review_folder / f"{FILM}.{os.getpid()}.part"
-    try:
-        count, size_wh = _write(clip, part, tick)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        part.replace(clip.review_folder / FILM)
-    except OSError as error:
-        raise cannot_write(part, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-    film = Film(version=VERSION, journal=clip.journal, frames=count, size_wh=size_wh, sha256=digest)
-    write_whole(clip.review_folder / FACTS, msgspec.json.encode(film))
-    return film
 
+    def __init__(self, folder: Path, journal: str) -> None:
+        self._path, self._lock = folder / FILM, threading.Lock()
+        try:
+            self._db = self._open(journal) or self._replace(journal)
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from error
 
-def _write(clip: ReviewClip, part: Path, tick: Tick) -> tuple[int, tuple[int, int]]:
-    times = clip.film_ms()
-    pictures = read_pictures(clip)
-    first = next(pictures, None)
-    if first is None:
-        raise StorageError(str(clip.folder), "no picture of it can be had")
-    size_wh = film_size(first[1].shape_hw)
-    colours = first[1].matrix, first[1].full_range
-    with FilmWriter(part, size_wh, *colours) as writer:
-        writer.write(first[1], times[first[0]])
-        count = 1
-        for index, pixels in pictures:
-            writer.write(pixels, times[index])
-            count += 1
-            tick(count)
-    return count, size_wh
+    def look(self) -> Look | None:
+        """Return size and colours, None before the first piece."""
+        row = self._ask("SELECT width, height, matrix, full_range FROM film WHERE width")
+        return Look(row[0], row[1], row[2], bool(row[3])) if row else None
+
+    def read(self, number: int) -> bytes | None:
+        """Return a piece, an MP4 file whose time begins at 0; None if it is absent or damaged."""
+        row = self._ask("SELECT data, sha256 FROM pieces WHERE number = ?", number)
+        if row is None or hashlib.sha256(row[0]).hexdigest() != row[1]:
+            return None
+        return bytes(row[0])
+
+    def keep(self, number: int, data: bytes, look: Look) -> None:
+        """Add a piece; if the power fails, the newest may be gone."""
+        self._ask("UPDATE film SET width = ?, height = ?, matrix = ?, full_range = ?", *look)
+        digest = hashlib.sha256(data).hexdigest()
+        self._ask("INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)", number, digest, data)
+
+    def empty(self) -> None:
+        """Forget every piece."""
+        self._ask("DELETE FROM pieces")
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        with self._lock:
+            self._db.close()
+
+    def _ask(self, query: str, *given: object) -> tuple[Any, ...] | None:
+        try:
+            with self._lock:
+                row: tuple[Any, ...] | None = self._db.execute(query, given).fetchone()
+                return row
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _open(self, journal: str) -> sqlite3.Connection | None:
+        """Return the film if it is one of this journal, or a new one; else None."""
+        db = sqlite3.connect(
+            self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if db.execute("PRAGMA user_version").fetchone()[0] in (0, VERSION):
+                db.executescript(_SCHEMA)
+                db.execute("INSERT OR IGNORE INTO film (one, journal) VALUES (1, ?)", (journal,))
+                if db.execute("SELECT journal FROM film").fetchone()[0] == journal:
+                    return db
+        except sqlite3.OperationalError:
+            db.close()
+            raise
+        except sqlite3.DatabaseError:  # it is damaged, or no database
+            pass
+        db.close()
+        return None
+
+    def _replace(self, journal: str) -> sqlite3.Connection:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(FILM + suffix).unlink(missing_ok=True)
+        db = self._open(journal)
+        if db is None:
+            raise sqlite3.DatabaseError("it is another's")
+        return db
+
+    def _failure(self, error: Exception) -> StorageError:
+        return StorageError(str(self._path), f"no film can be kept there: {error}")

@@ -11,15 +11,18 @@ import secrets
 from collections.abc import Mapping
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stream.review.ticket import Ticket
 
 MAX_BODY_BYTES = 16 << 10
 METHODS = frozenset({"GET", "HEAD", "POST"})
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "media", "connect")),
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")),
+        "media-src blob:",  # the page hands the film to the browser piece by piece
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -35,32 +38,35 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+_ENTERED = """<!doctype html>
+<title>Review</title>
+<link rel="icon" href="/static/icon.svg">
+<meta http-equiv="refresh" content="0; url=/">
+"""
 _CLOSED = "Open the address that `stream review` printed."
 
 
 class Secrets:
     """What opens the page.
 
+    Parameters
+    ----------
+    ticket : works once
+
     Attributes
     ----------
     token : in the printed address; it can be used again
-    ticket : in the address given to a browser, where other users may read it in the list of
-        processes; it can be used once
     cookie : what both are exchanged for
     """
 
-    def __init__(self) -> None:
-        self.token, self.ticket, self.cookie = (secrets.token_urlsafe(32) for _ in range(3))
-        self._used = False
+    def __init__(self, ticket: Ticket) -> None:
+        self.token, self.cookie = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._ticket = ticket
 
     def opens(self, given: str) -> bool:
         """Say whether this is the token, or the ticket for the first time."""
-        if secrets.compare_digest(given.encode(), self.token.encode()):
-            return True
-        if self._used or not secrets.compare_digest(given.encode(), self.ticket.encode()):
-            return False
-        self._used = True
-        return True
+        same = secrets.compare_digest(given.encode(), self.token.encode())
+        return same or self._ticket.opens(given)
 
 
 class Guard:
@@ -97,12 +103,16 @@ class Guard:
         await (answer or self._app)(scope, receive, send_guarded)
 
     def _exchange(self, request: Request) -> Response | None:
-        """Give the cookie for the token, and an address without it."""
+        """Give the cookie for the token, and an address without it.
+
+        A page of ours goes there: after a redirect the browser would still take the local page
+        that it began from for another site, and keep the cookie back.
+        """
         given = request.query_params.get("token")
         fits = request.method == "GET" and request.url.path == "/" and self._is_ours(request)
         if given is None or not fits or not self._held.opens(given):
             return None
-        answer = RedirectResponse("/", 303)
+        answer = HTMLResponse(_ENTERED)
         answer.set_cookie(self._cookie, self._held.cookie, httponly=True, samesite="strict")
         return answer
 

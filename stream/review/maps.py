@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -20,16 +20,17 @@ from engines.load import load_model
 from engines.preprocess import cam_to_image, place, to_model_input
 from engines.probe import PROBS_LIMIT
 from engines.spec import ModelSpec
-from stream.report.files import cannot_write
+from stream.report.files import write_whole
 from stream.report.overlay import draw_overlay
 from stream.review.clip import KeyPicture, ReviewClip
-from stream.review.film import Tick
 from stream.review.pictures import read_pictures
 from stream.session.content import decode_png
 from stream.sources.proxy import film_size, fit_box
 
 MAPS = ".maps.npz"
 _DRAWN_PX = 320
+Tick = Callable[[int], None]
+"""Called with the number of frames done; may raise to stop."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,19 +169,12 @@ def _ask(clip: ReviewClip, engine: Engine, tick: Tick) -> Iterator[tuple[int, Ma
 def _write(clip: ReviewClip, maps: dict[int, Map]) -> None:
     if not maps:
         return
-    part = clip.review_folder / f"{MAPS}.{os.getpid()}.part"
-    try:
-        with part.open("wb") as file:
-            np.savez(
-                file,
-                cams=np.stack([found.cam for found in maps.values()]),
-                shapes=np.array([found.shape_hw for found in maps.values()], np.int32),
-                places=np.array(list(maps), np.int64),
-                journal=np.array(clip.journal),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(clip.review_folder / MAPS)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise cannot_write(part, error) from error
+    data = BytesIO()
+    np.savez(
+        data,
+        cams=np.stack([found.cam for found in maps.values()]),
+        shapes=np.array([found.shape_hw for found in maps.values()], np.int32),
+        places=np.array(list(maps), np.int64),
+        journal=np.array(clip.journal),
+    )
+    write_whole(clip.review_folder / MAPS, data.getvalue())

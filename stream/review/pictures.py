@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from engines.pixels import Pixels
 from stream.errors import SourceError
@@ -33,7 +33,7 @@ def filmed_frames(clip: ReviewClip) -> list[int]:
         return [index[row["epoch"], row["seq"]] for row in _recorded(clip, db)[1]]
 
 
-def read_pictures(clip: ReviewClip) -> Iterator[tuple[int, Pixels]]:
+def read_pictures(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
     """Yield the place in the clip and the picture of each of `filmed_frames`, in order.
 
     Raises
@@ -46,7 +46,7 @@ def read_pictures(clip: ReviewClip) -> Iterator[tuple[int, Pixels]]:
     return _replayed(clip) if clip.manifest.live is None else _live(clip)
 
 
-def _replayed(clip: ReviewClip) -> Iterator[tuple[int, Pixels]]:
+def _replayed(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
     given = clip.manifest.input
     options = SourceOptions(stream_index=given.stream_index)
     with open_source(given.uri, session="review", options=options) as source:
@@ -66,7 +66,7 @@ def _replayed(clip: ReviewClip) -> Iterator[tuple[int, Pixels]]:
         raise SourceError(name, problem, _CHANGED)
 
 
-def _live(clip: ReviewClip) -> Iterator[tuple[int, Pixels]]:
+def _live(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
     index = clip.index
     with open_reading(clip.folder / JOURNAL) as db:
         pictures, rows = _recorded(clip, db)

@@ -18,6 +18,7 @@ from stream.review.desk import Desk
 from stream.review.guard import Guard, Secrets
 from stream.review.maker import Maker
 from stream.review.pictures import filmed_frames
+from stream.review.ticket import Ticket
 
 HOST = "127.0.0.1"
 _END_WAIT_S = 2
@@ -62,17 +63,18 @@ def serve(clip: ReviewClip, sitting: Sitting, say: Callable[[str], None]) -> Non
     filmed = _filmed(clip)
     with (
         _listening(sitting.port) as listener,
-        Maker(clip, sitting.cache, blind=sitting.blind) as maker,
-        Desk(clip, sitting.reader, maker, filmed, blind=sitting.blind) as desk,
+        Maker(clip, filmed, sitting.cache, blind=sitting.blind) as maker,
+        Desk(clip, sitting.reader, maker, blind=sitting.blind) as desk,
+        Ticket() as ticket,
     ):
         if sitting.group:
             desk.name_group(sitting.group)
-        held, port = Secrets(), listener.getsockname()[1]
+        held, port = Secrets(ticket), listener.getsockname()[1]
         app = Guard(build_app(desk, maker, filmed), held, port)
         base = f"http://{HOST}:{port}/?token="
         say(f"{base}{held.token}")
         if sitting.browse:
-            webbrowser.open(f"{base}{held.ticket}")
+            webbrowser.open(ticket.write(clip.review_folder, base))
         _run(app, listener)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stream.review.clip import ReviewClip
+from stream.review.film import PIECE
 from stream.review.records import Place
 from stream.session.content import DISCLAIMER
 
@@ -46,6 +47,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     places : epoch and seq of each frame
     times : seconds of each frame in the clip, or None without a clock
     film_ms : time of each frame in the film, None for one that has no picture
+    piece : frames of each piece of the film
     """
 
     name: str
@@ -54,6 +56,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     times: list[float] | None
     film_ms: list[int | None]
+    piece: int
     problems: tuple[str, ...]
     disclaimer: str
     said: Said | None
@@ -75,6 +78,7 @@ def build_view(clip: ReviewClip, filmed: list[int], reader: str, blind: bool) ->
         places=clip.places,
         times=[time_ns * 1e-9 for time_ns in clip.time_ns] if clip.has_time else None,
         film_ms=[ms if i in shown else None for i, ms in enumerate(clip.film_ms())],
+        piece=PIECE,
         problems=_problems(clip, blind),
         disclaimer=DISCLAIMER,
         said=None if blind else _said(clip),

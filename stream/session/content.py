@@ -11,10 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.pixels import Box
 from engines.preprocess import cam_to_image, place
 from engines.spec import ModelSpec
 from stream.errors import StorageError
+from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent, Timeline
+from stream.sector.outline import Corner, Sector
 from stream.session.journal import open_reading
 from stream.session.manifest import JOURNAL, Manifest
 
@@ -62,7 +65,8 @@ def read_content(folder: Path, manifest: Manifest) -> ReportContent:
     try:
         with open_reading(folder / JOURNAL) as db:
             timeline = _read_timeline(db, len(spec.classes))
-            key_frames = _scale_explained(_read_key_frames(db, spec, timeline.has_time))
+            keys = _read_key_frames(db, spec, timeline.has_time, manifest.live is not None)
+            key_frames = _scale_explained(keys)
     except _DAMAGE as error:
         raise StorageError(str(folder / JOURNAL), f"damaged: {error}", "run it again") from error
     return ReportContent(
@@ -150,11 +154,32 @@ def _numbers(texts: list[str | None], classes: int) -> NDArray[np.float32]:
     return np.array(rows, np.float32).reshape(len(rows), classes)
 
 
-def _read_key_frames(db: sqlite3.Connection, spec: ModelSpec, has_time: bool) -> list[KeyFrame]:
-    rows = db.execute(
-        "SELECT ranked.*, frames.probs FROM ranked JOIN frames USING (epoch, seq) ORDER BY rank"
+def _read_key_frames(
+    db: sqlite3.Connection, spec: ModelSpec, has_time: bool, live: bool
+) -> list[KeyFrame]:
+    query = (
+        "SELECT ranked.*, frames.probs{} FROM ranked JOIN frames USING (epoch, seq){} ORDER BY 1"
     )
-    return [_key_frame(row, spec, has_time) for row in rows]
+    if not live:
+        return [_key_frame(row, spec, has_time) for row in db.execute(query.format("", ""))]
+    epochs = (", epochs.outline, epochs.box_xyxy", " LEFT JOIN epochs USING (epoch)")
+    rows = db.execute(query.format(*epochs))
+    return [_within_sector(_key_frame(row, spec, has_time), row) for row in rows]
+
+
+def _within_sector(key: KeyFrame, row: sqlite3.Row) -> KeyFrame:
+    """Keep of the maps what lies in the sector that capture cut the frame to, if it did."""
+    outline = msgspec.json.decode(row["outline"] or "[]", type=tuple[Corner, ...])
+    if not outline:
+        return key
+    left, top, right, bottom = msgspec.json.decode(row["box_xyxy"], type=Box)
+    size_wh = (right - left, bottom - top)
+    if size_wh != key.image.shape[1::-1]:
+        return key
+    moved = tuple((x - left, y - top) for x, y in outline)
+    inside = Sector((0, 0, *size_wh), moved, size_wh).mask()
+    explained = None if key.explained is None else np.where(inside, key.explained, np.float32(0))
+    return replace(key, saliency=np.where(inside, key.saliency, np.float32(0)), explained=explained)
 
 
 def _key_frame(row: sqlite3.Row, spec: ModelSpec, has_time: bool) -> KeyFrame:
@@ -211,7 +236,7 @@ def _reason(parts: dict[str, float], displaced: str | None, spec: ModelSpec) -> 
     side = "above" if probability >= spec.threshold else "below"
     text = f"{spec.positive_class} {probability:.2f}, {side} the threshold {spec.threshold:.2f}"
     if "strength" in parts:
-        text += f", map at {parts['strength']:.0%} of full scale"
+        text += f", map at {wording.percent(parts['strength'])} of full scale"
     if displaced:
         text += f"; replaced frame {displaced.partition(':')[2]} among the kept frames"
     return text + "."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -164,6 +165,7 @@ def file_digests(folder: Path) -> dict[str, str]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of our code, Python and the libraries that results depend on."""
     found = {"sonostream": __version__, "python": platform.python_version()}

@@ -7,27 +7,16 @@ what H.264 does not give back as it was: grey, odd sizes, unusual chroma.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import cast
-
-import av
-import numpy as np
-from av.codec.context import ThreadType
 
 from engines.pixels import Matrix, Pixels
-from stream.closing import Closing
 from stream.errors import StorageError
 from stream.sources.open import open_source
+from stream.sources.writer import TICKS_HZ, Encoding, VideoWriter
 
 Shapes = tuple[tuple[int, ...], ...]
 
-TICKS_HZ = 1000
-"""Matroska counts milliseconds."""
-
-_RATE_HZ = 30  # a number that encoders want; time stamps tell the truth
 _KEY_FRAMES = 30
-_THREADS = 2
 _MUX = {"cluster_time_limit": "200", "flush_packets": "1"}  # a kill takes away a fifth of a second
 _H264 = {"preset": "ultrafast", "qp": "0", "tune": "zerolatency"}
 _FFV1 = {"context": "0", "coder": "0"}
@@ -48,7 +37,7 @@ _RGB, _MATRICES = 0, {"bt709": 1, "bt601": 5}
 _LIMITED, _FULL = 1, 2
 
 
-class LosslessWriter(Closing):
+class LosslessWriter(VideoWriter):
     """Writes pictures of one layout into a Matroska file that stays readable when it is cut.
 
     Parameters
@@ -64,19 +53,8 @@ class LosslessWriter(Closing):
     """
 
     def __init__(self, path: Path, shapes: Shapes, matrix: Matrix, full_range: bool) -> None:
-        self._path, self._format = str(path), _format_of(shapes)
-        if self._format is None:
-            problem = f"no video has planes of {shapes}"
-            raise StorageError(self._path, problem, "record another format")
-        self._space = _RGB if self._format == "rgb24" else _MATRICES[matrix]
-        self._range = _FULL if full_range else _LIMITED
-        self._ticks, self._closed = -1, False
-        try:
-            self._container = av.open(self._path, "w", format="matroska", options=_MUX)
-            self._stream = self._open_stream(shapes[0][1], shapes[0][0])
-            self._container.start_encoding()
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
+        self._ticks = -1
+        super().__init__(path, _encoding(path, shapes, matrix, full_range))
 
     def write(self, pixels: Pixels, time_ns: int) -> None:
         """Add a picture at `time_ns`; the file keeps it to the millisecond, and strictly growing.
@@ -87,56 +65,7 @@ class LosslessWriter(Closing):
             If it cannot be written.
         """
         self._ticks = max(self._ticks + 1, round(time_ns * TICKS_HZ / 1e9))
-        frame = self._frame(pixels)
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
-
-    def close(self) -> None:
-        """Finish the file; may be called twice.
-
-        Raises
-        ------
-        StorageError
-            If its end cannot be written.
-        """
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            with self._container:
-                self._container.mux(self._stream.encode(None))
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
-
-    def _open_stream(self, width: int, height: int) -> av.VideoStream:
-        assert self._format is not None
-        codec, options = _codec_of(self._format, width, height)
-        stream = cast(av.VideoStream, self._container.add_stream(codec, _RATE_HZ))
-        stream.width, stream.height, stream.pix_fmt = width, height, self._format
-        stream.options, stream.gop_size = {**options}, _KEY_FRAMES
-        context = stream.codec_context
-        context.thread_count, context.thread_type = _THREADS, ThreadType.SLICE
-        context.color_range, context.colorspace = self._range, self._space
-        stream.time_base = context.time_base = Fraction(1, TICKS_HZ)
-        return stream
-
-    def _frame(self, pixels: Pixels) -> av.VideoFrame:
-        height, width = pixels.shape_hw
-        frame = av.VideoFrame(width, height, cast(str, self._format))
-        for target, plane in zip(frame.planes, pixels.planes, strict=True):
-            rows = np.frombuffer(memoryview(target), np.uint8).reshape(
-                target.height, target.line_size
-            )
-            flat = plane.reshape(plane.shape[0], -1)
-            rows[:, : flat.shape[1]] = flat
-        frame.pts, frame.time_base = self._ticks, Fraction(1, TICKS_HZ)
-        frame.color_range, frame.colorspace = self._range, self._space
-        return frame
-
-    def _failure(self, error: Exception) -> StorageError:
-        return StorageError(self._path, f"cannot be written: {error}")
+        self._encode(self._copied(pixels), self._ticks)
 
 
 def read_recording(path: Path) -> Iterator[Pixels]:
@@ -156,6 +85,26 @@ def read_recording(path: Path) -> Iterator[Pixels]:
             if frame.damage is not None:
                 return
             yield frame.pixels
+
+
+def _encoding(path: Path, shapes: Shapes, matrix: Matrix, full_range: bool) -> Encoding:
+    layout = _format_of(shapes)
+    if layout is None:
+        problem = f"no video has planes of {shapes}"
+        raise StorageError(str(path), problem, "record another format")
+    height, width = shapes[0][:2]
+    codec, options = _codec_of(layout, width, height)
+    return Encoding(
+        container="matroska",
+        codec=codec,
+        pix_fmt=layout,
+        size_wh=(width, height),
+        key_every=_KEY_FRAMES,
+        space=_RGB if layout == "rgb24" else _MATRICES[matrix],
+        colour_range=_FULL if full_range else _LIMITED,
+        options=options,
+        mux=_MUX,
+    )
 
 
 def _format_of(shapes: Shapes) -> str | None:

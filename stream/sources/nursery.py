@@ -14,7 +14,7 @@ import socket
 from stream.closing import Closing
 from stream.sources.child import Child, OurPython
 
-_ZYGOTE = "stream.sources.nursery_child"
+_ZYGOTE, _ALONE = "stream.sources.nursery_child", "stream.sources.sandbox_child"
 _EXIT_WAIT_S = 5.0
 _MAX_PRINTED_BYTES = 1 << 13
 
@@ -100,3 +100,12 @@ class _Forked:
         if self.exit_code(_EXIT_WAIT_S) is None:
             self._zygote.kill()  # it does not answer; the kernel ends its children with it
         self._leash.close()
+
+
+def start_child(
+    nursery: Nursery | None, control: socket.socket, memory_bytes: int, printed: int
+) -> Child:
+    """Order a child from a nursery, or start one from nothing; parameters as for `start`."""
+    if nursery is not None:
+        return nursery.start(control, memory_bytes, printed)
+    return OurPython(_ALONE, control, printed, str(memory_bytes))

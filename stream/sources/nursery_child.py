@@ -6,6 +6,7 @@ It sees no input, runs a single thread, and dies with its parent; its children d
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -49,6 +50,7 @@ def main(
     """
     die_with_parent()
     zygote = os.getpid()
+    gc.freeze()  # or each child's first search for garbage would copy every page of objects
     with socket.socket(fileno=int(arguments[0])) as orders:
         birth = Zygote(orders).run()
     if birth is None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stream.closing import Closing
+from stream.errors import SourceError
 from stream.sources.base import Problem, Source, SourceInfo
 from stream.sources.discover import STILL_SUFFIXES
 from stream.sources.nursery import Nursery
 from stream.sources.regular import open_regular
 from stream.sources.sandbox import Limits, SandboxedSource
-from stream.sources.sandbox_wire import Kind, Request
+from stream.sources.sandbox_wire import Kind, Preparation, Request
 
 _DICOM_SUFFIXES = frozenset([".dcm", ".dicom"])
 
@@ -24,10 +28,12 @@ class SourceOptions:
     ----------
     stream_index : stream of a file with several videos, counted over all its streams
     limits : what the reader may use
+    preparation : model input to make beside each picture, or None
     """
 
     stream_index: int | None = None
     limits: Limits = field(default_factory=Limits)
+    preparation: Preparation | None = None
 
 
 def open_source(
@@ -53,10 +59,62 @@ def open_source(
     UsageError
         If the input leaves a choice open.
     """
-    options = options or SourceOptions()
+    return _begin(uri, session, options or SourceOptions(), nursery).open()
+
+
+class Ahead(Closing):
+    """Opens inputs one after another, and begins with the next while one is read.
+
+    Parameters
+    ----------
+    session, options, nursery : as for `open_source`
+    """
+
+    def __init__(
+        self, session: str, options: SourceOptions | None = None, nursery: Nursery | None = None
+    ) -> None:
+        self._how = (session, options or SourceOptions(), nursery)
+        self._begun: dict[str, SandboxedSource] = {}
+
+    def close(self) -> None:
+        """End what was begun and never opened."""
+        for source in self._begun.values():
+            source.close()
+        self._begun.clear()
+
+    def each(self, uris: Iterable[str]) -> Iterator[str]:
+        """Yield inputs in order, each when the one after it was begun."""
+        waiting = list(uris)
+        for number, uri in enumerate(waiting, 1):
+            for following in waiting[number : number + 1]:
+                self._expect(following)
+            yield uri
+
+    def open(self, uri: str) -> Source:
+        """Open an input; errors are those of `open_source`."""
+        begun = self._begun.pop(uri, None)
+        if begun is not None:
+            try:
+                return begun.open()
+            except SourceError as error:
+                if error.fault != "F10":  # a child lost while it waited says nothing of the input
+                    raise
+        return _begin(uri, *self._how).open()
+
+    def _expect(self, uri: str) -> None:
+        if uri in self._begun:
+            return
+        with contextlib.suppress(SourceError):  # told when it is opened
+            self._begun[uri] = _begin(uri, *self._how)
+
+
+def _begin(
+    uri: str, session: str, options: SourceOptions, nursery: Nursery | None
+) -> SandboxedSource:
     kind = _choose_kind(uri)
     place = uri if kind == "phantom" else Path.cwd() / uri
-    request = Request(kind, os.fsencode(place), options.stream_index, options.limits.threads)
+    threads = options.limits.threads
+    request = Request(kind, os.fsencode(place), options.stream_index, threads, options.preparation)
     return SandboxedSource(request, session, options.limits, nursery)
 
 

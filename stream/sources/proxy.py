@@ -6,27 +6,23 @@ more bytes than a key frame in twelve, takes less time to write, and a seek deco
 
 from __future__ import annotations
 
-from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from av.codec.context import ThreadType
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from engines.pixels import Matrix, Pixels, resize_plane
-from stream.closing import Closing
-from stream.errors import StorageError
+from stream.sources.writer import Encoding, VideoWriter
 
-TICKS_HZ = 1000
 MAX_WH = (1920, 1200)
 _OPTIONS = {"preset": "ultrafast", "crf": "20", "bf": "0"}
-_THREADS = 2
 _SPACES = {"bt709": Colorspace.ITU709, "bt601": Colorspace.ITU601}
 _RANGES = {False: ColorRange.MPEG, True: ColorRange.JPEG}
-_RATE_HZ = 30  # a number that encoders want; time stamps tell the truth
+_ONE_FRAGMENT = {"movflags": "empty_moov+default_base_moof+frag_custom"}
 
 
 def film_size(shape_hw: tuple[int, int]) -> tuple[int, int]:
@@ -50,12 +46,14 @@ def fit_box(shape_hw: tuple[int, int], size_wh: tuple[int, int]) -> tuple[int, i
     return left, top, left + inner_w, top + inner_h
 
 
-class FilmWriter(Closing):
-    """Writes one film.
+class FilmWriter(VideoWriter):
+    """Writes one piece of a film: a whole MP4 file of one fragment, whose time begins at 0.
+
+    Pieces with the same size and colours can be shown one after another by Media Source Extensions.
 
     Parameters
     ----------
-    path : file to write, replaced if it exists
+    target : file to write, replaced if it exists, or memory
     size_wh : of the film; a picture of another size is placed as `fit_box` says, on black
     matrix, full_range : of its colours, as in `engines.pixels.Pixels`; pictures that have the same,
         and chroma halved both ways, go in as they are, which takes half the time
@@ -63,70 +61,43 @@ class FilmWriter(Closing):
     Raises
     ------
     StorageError
-        If the file cannot be written.
+        If it cannot be written.
     """
 
     def __init__(
         self,
-        path: Path,
+        target: Path | BytesIO,
         size_wh: tuple[int, int],
         matrix: Matrix = "bt709",
         full_range: bool = False,
     ) -> None:
-        self._path, self._size_wh, self._closed = path, size_wh, False
-        self._colours = matrix, full_range
+        self._size_wh, self._colours = size_wh, (matrix, full_range)
         self._space, self._range = _SPACES[matrix], _RANGES[full_range]
-        try:
-            self._container = av.open(str(path), "w", format="mp4")
-            self._stream = self._container.add_stream("libx264", _RATE_HZ)
-            self._set_up(self._stream)
-            self._container.start_encoding()
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
+        encoding = Encoding(
+            container="mp4",
+            codec="libx264",
+            pix_fmt="yuv420p",
+            size_wh=size_wh,
+            key_every=1,
+            space=int(self._space),
+            colour_range=int(self._range),
+            options=_OPTIONS,
+            mux=_ONE_FRAGMENT,
+        )
+        super().__init__(target, encoding)
 
-    def write(self, pixels: Pixels, time_ms: int) -> None:
-        """Add a picture at `time_ms`, which grows from picture to picture.
+    def write(self, pixels: Pixels, time_ms: int, lasts_ms: int) -> None:
+        """Add a picture at `time_ms`, which grows from picture to picture, for `lasts_ms`.
 
         Raises
         ------
         StorageError
             If it cannot be written.
         """
-        frame = self._frame(pixels)
-        frame.pts, frame.time_base = time_ms, Fraction(1, TICKS_HZ)
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
+        frame = self._copied(pixels) if self._is_as_film(pixels) else self._placed(pixels)
+        self._encode(frame, time_ms, lasts_ms)
 
-    def close(self) -> None:
-        """Finish the file; may be called twice.
-
-        Raises
-        ------
-        StorageError
-            If its end cannot be written.
-        """
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            with self._container:
-                self._container.mux(self._stream.encode(None))
-        except (OSError, av.FFmpegError) as error:
-            raise self._failure(error) from error
-
-    def _set_up(self, stream: av.VideoStream) -> None:
-        stream.width, stream.height = self._size_wh
-        stream.pix_fmt, stream.options, stream.gop_size = "yuv420p", {**_OPTIONS}, 1
-        context = stream.codec_context
-        context.thread_count, context.thread_type = _THREADS, ThreadType.SLICE
-        context.color_range, context.colorspace = int(self._range), int(self._space)
-        stream.time_base = context.time_base = Fraction(1, TICKS_HZ)
-
-    def _frame(self, pixels: Pixels) -> av.VideoFrame:
-        if self._is_as_film(pixels):
-            return self._copied(pixels)
+    def _placed(self, pixels: Pixels) -> av.VideoFrame:
         image = _on_canvas(pixels.to_image(), self._size_wh)
         layout = "gray" if image.ndim == 2 else "rgb24"
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
@@ -142,17 +113,6 @@ class FilmWriter(Closing):
         shapes = [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
         same = (pixels.matrix, pixels.full_range) == self._colours
         return same and [plane.shape for plane in pixels.planes] == shapes
-
-    def _copied(self, pixels: Pixels) -> av.VideoFrame:
-        frame = av.VideoFrame(*self._size_wh, "yuv420p")
-        for target, plane in zip(frame.planes, pixels.planes, strict=True):
-            rows = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
-            rows[: plane.shape[0], : plane.shape[1]] = plane
-        frame.color_range, frame.colorspace = int(self._range), int(self._space)
-        return frame
-
-    def _failure(self, error: Exception) -> StorageError:
-        return StorageError(str(self._path), f"cannot be written: {error}")
 
 
 def _on_canvas(image: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ _SPARE = 3  # slots the child always has: one being filled, two decoded ahead
 
 def keep_frame(frame: Frame) -> Frame:
     """Return the frame with pixels of its own, for whoever keeps it longer than a few frames."""
-    return dataclasses.replace(frame, pixels=own_pixels(frame.pixels))
+    return dataclasses.replace(frame, pixels=own_pixels(frame.pixels), model_input=None)
 
 
 def own_pixels(pixels: Pixels) -> Pixels:
@@ -125,14 +125,14 @@ class Slots:
         self.slot_bytes = slot_bytes
         self.free = deque(range(slots))
 
-    def put(self, pixels: Pixels) -> tuple[int, list[Shape]]:
-        """Copy a picture into a free slot; return the slot and the shapes of the planes."""
+    def put(self, planes: Sequence[NDArray[np.uint8]]) -> int:
+        """Copy planes into a free slot, one after the other; return the slot."""
         slot = self.free.popleft()
-        shapes = [plane.shape for plane in pixels.planes]
-        root = np.frombuffer(self._memory, np.uint8, pixels.nbytes, slot * self.slot_bytes)
-        for target, plane in zip(split(root, shapes), pixels.planes, strict=True):
+        size = sum(plane.nbytes for plane in planes)
+        root = np.frombuffer(self._memory, np.uint8, size, slot * self.slot_bytes)
+        for target, plane in zip(split(root, [p.shape for p in planes]), planes, strict=True):
             np.copyto(target, plane)
-        return slot, shapes
+        return slot
 
 
 def split(root: NDArray[np.uint8], shapes: Sequence[Shape]) -> list[NDArray[np.uint8]]:

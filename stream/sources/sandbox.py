@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import signal
@@ -10,17 +11,18 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from engines.pixels import Pixels
 from stream.closing import Closing
 from stream.errors import SourceError, StreamError
 from stream.frame import Frame, FrameId
 from stream.sources.base import Problem, SourceInfo
-from stream.sources.child import Child, OurPython
-from stream.sources.nursery import Nursery
+from stream.sources.nursery import Nursery, start_child
 from stream.sources.regular import shown_name
 from stream.sources.ring import Ring
 from stream.sources.sandbox_wire import (
@@ -35,7 +37,6 @@ from stream.sources.sandbox_wire import (
     Shown,
 )
 
-_CHILD = "stream.sources.sandbox_child"
 _RING_BYTES = 256 << 20
 _MIN_SLOTS = 4
 _EXIT_WAIT_S = 2.0
@@ -58,7 +59,7 @@ class Limits:
 
     memory_bytes: int = 2 << 30
     stall_s: float = 20.0
-    slots: int = 8
+    slots: int = 12
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -67,14 +68,17 @@ class Limits:
 
 
 class _Shown(NamedTuple):
-    """A picture's message and the picture."""
+    """A picture's message, the picture, and its model input if one was prepared."""
 
     message: Shown
     pixels: Pixels
+    model_input: NDArray[np.uint8] | None
 
 
 class SandboxedSource(Closing):
     """The frames of one input, decoded in a child; see `stream.sources.base.Source`.
+
+    The child begins at once; `open` waits for it.
 
     The pixels of a frame lie in shared memory as long as anybody keeps the frame or a view of
     its planes, and never change; see `stream.sources.ring`. `seq` counts from 0 over the whole
@@ -86,19 +90,13 @@ class SandboxedSource(Closing):
     session : first part of every frame's identity
     limits : what the child may use
     nursery : where the child comes from; it is started from nothing when None
-
-    Raises
-    ------
-    SourceError
-        If the input cannot be used, or the child crashes or stalls over it.
-    UsageError
-        If a choice is needed, such as that of a stream.
     """
 
     def __init__(
         self, request: Request, session: str, limits: Limits, nursery: Nursery | None = None
     ) -> None:
         self._session, self._limits = session, limits
+        self._preparation = request.preparation
         self._name = shown_name(os.fsdecode(request.uri))
         self._problems: tuple[Problem, ...] = ()
         self._decoder: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
@@ -106,17 +104,33 @@ class SandboxedSource(Closing):
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with theirs:
-            self._child = _start(nursery, theirs, limits.memory_bytes, self._printed)
+            self._child = start_child(nursery, theirs, limits.memory_bytes, self._printed)
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
         self._ring: Ring | None = None
         self._done = self._closed = False
         try:
             self._send(msgspec.msgpack.encode(request), [])
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self) -> Self:
+        """Wait until the child has opened the input; closes it when that fails.
+
+        Raises
+        ------
+        SourceError
+            If the input cannot be used, or the child crashes or stalls over it.
+        UsageError
+            If a choice is needed, such as that of a stream.
+        """
+        try:
             self._info = self._open()
         except BaseException:
             self.close()
             raise
+        return self
 
     @property
     def info(self) -> SourceInfo:
@@ -160,7 +174,8 @@ class SandboxedSource(Closing):
             raise self._lost("the decoder spoke out of turn", "F10")
         self._problems = message.problems
         width, height = message.info.size_wh
-        self._give_ring(max(1, width * height * 3))
+        prepared = math.prod(self._preparation.shape) if self._preparation else 0
+        self._give_ring(max(1, width * height * 3) + prepared)
         return message.info
 
     def _next_picture(self, count: int) -> _Shown | None:
@@ -179,13 +194,14 @@ class SandboxedSource(Closing):
             self._problems = (*self._problems, found)
             return None
         self._done, self._problems = True, message.problems
+        self._child.kill()  # so that it is gone by the time of `close`
         return None
 
     def _wait_picture(self) -> Shown | Ended:
         assert self._ring is not None
         for _ in range(2):  # a picture may be preceded by one wish for a larger ring
-            if self._ring.waiting * 2 >= self._ring.slots or not self._poll.poll(0):
-                self._send(self._ring.freed(), [])  # in batches, for each may wake the child
+            if self._ring.waiting * 2 >= self._ring.slots:
+                self._give_back()
             message = self._receive()
             if isinstance(message, Shown | Ended):
                 return message
@@ -196,14 +212,22 @@ class SandboxedSource(Closing):
     def _take(self, message: Shown) -> _Shown:
         assert self._ring is not None
         try:
-            planes = self._ring.take(message.slot, message.shapes)
-            return _Shown(message, Pixels(planes, message.matrix, message.full_range))
+            if not message.prepared:
+                planes = self._ring.take(message.slot, message.shapes)
+                return _Shown(message, Pixels(planes, message.matrix, message.full_range), None)
+            if self._preparation is None:
+                raise ValueError("a model input that nobody asked for")
+            shapes = (*message.shapes, self._preparation.shape)
+            *parts, small = self._ring.take(message.slot, shapes)
+            pixels = Pixels(tuple(parts), message.matrix, message.full_range)
+            return _Shown(message, pixels, small)
         except ValueError as error:
             raise self._lost(f"the decoder spoke nonsense ({error})", "F10") from error
 
     def _frame(self, shown: _Shown, identity: FrameId) -> Frame:
-        pts_ns, damage = shown.message.pts_ns, shown.message.damage
-        return Frame(identity, shown.pixels, time.monotonic_ns(), pts_ns, self._info.name, damage)
+        message, now_ns = shown.message, time.monotonic_ns()
+        facts = (now_ns, message.pts_ns, self._info.name, message.damage)
+        return Frame(identity, shown.pixels, *facts, shown.model_input)
 
     def _give_ring(self, slot_bytes: int) -> None:
         slots = min(self._limits.slots, _RING_BYTES // slot_bytes)
@@ -215,21 +239,26 @@ class SandboxedSource(Closing):
         finally:
             self._ring.close_fd()
 
+    def _give_back(self) -> None:
+        """Return free slots, in batches, for each may wake the child."""
+        if self._ring is not None and self._ring.waiting:
+            self._send(self._ring.freed(), [])
+
     def _send(self, data: bytes, fds: list[int]) -> None:
         try:
             if data:
                 socket.send_fds(self._control, [data], fds)
         except (BrokenPipeError, ConnectionResetError):
-            _log.debug("%s: the child has gone; its last messages follow", self._name)
+            _log.debug("the child has gone; its last messages follow")
         except BlockingIOError as error:
             raise self._lost("the decoder does not listen", "F10") from error
 
     def _receive(self) -> FromChild:
         """Return the child's next message; raise what it refused, or that it is lost."""
-        if not self._poll.poll(self._limits.stall_s * 1000):
-            self._child.kill()
-            raise self._lost(f"no progress in {self._limits.stall_s:g} s", "F11")
-        data = self._receive_bytes()
+        try:
+            data = self._receive_bytes()
+        except BlockingIOError:
+            data = self._wait_bytes()
         if not data:
             raise self._lost(self._death(), "F10")
         try:
@@ -239,6 +268,13 @@ class SandboxedSource(Closing):
         if isinstance(message, Refused):
             raise message.error()
         return message
+
+    def _wait_bytes(self) -> bytes:
+        self._give_back()  # the child may be out of slots
+        if not self._poll.poll(self._limits.stall_s * 1000):
+            self._child.kill()
+            raise self._lost(f"no progress in {self._limits.stall_s:g} s", "F11")
+        return self._receive_bytes()
 
     def _receive_bytes(self) -> bytes:
         try:
@@ -252,18 +288,10 @@ class SandboxedSource(Closing):
         if code is None:
             return "the decoder closed its channel"
         printed = os.pread(self._printed, _MAX_PRINTED_BYTES, 0).decode("utf-8", "replace")
-        _log.debug("%s: the child ended with %d: %s", self._name, code, printed)
+        _log.debug("the child ended with %d: %s", code, printed)
         if code < 0:
             return f"the decoder was ended by {signal.Signals(-code).name}"
         return f"the decoder ended with status {code}"
 
     def _lost(self, problem: str, fault: str) -> SourceError:
         return SourceError(self._name, problem, "see --debug; the file may be hostile", fault=fault)
-
-
-def _start(
-    nursery: Nursery | None, control: socket.socket, memory_bytes: int, printed: int
-) -> Child:
-    if nursery is not None:
-        return nursery.start(control, memory_bytes, printed)
-    return OurPython(_CHILD, control, printed, str(memory_bytes))

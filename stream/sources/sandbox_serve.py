@@ -9,8 +9,10 @@ from typing import Literal
 
 import cv2
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from engines.pixels import Pixels
+from engines.preprocess import to_model_input
 from stream.errors import SourceError, UsageError
 from stream.sources.base import Picture, Problem, Reader
 from stream.sources.regular import shown_name
@@ -21,6 +23,7 @@ from stream.sources.sandbox_wire import (
     FromChild,
     FromParent,
     Opened,
+    Preparation,
     Refused,
     Request,
     RingGiven,
@@ -73,8 +76,10 @@ def _answer(channel: _Channel, request: Request, opener: Callable[[Request], Rea
         reader = opener(request)
         channel.send(Opened(reader.info, _bounded(reader.problems)))
         slots = channel.receive_ring()
-        for picture in reader.pictures():
-            slots = _deliver(channel, slots, picture)
+        for number, picture in enumerate(reader.pictures()):
+            slots = _deliver(
+                channel, slots, picture, _prepare(request.preparation, picture, number)
+            )
         channel.send(Ended(_bounded(reader.problems)))
     except (SourceError, UsageError) as error:
         channel.send(_refusal(error))
@@ -84,17 +89,30 @@ def _answer(channel: _Channel, request: Request, opener: Callable[[Request], Rea
         channel.send(Refused("source", name, problem, remedy, "F33"))
 
 
-def _deliver(channel: _Channel, slots: Slots, picture: Picture) -> Slots:
-    pixels: Pixels = picture.pixels
-    if pixels.nbytes > slots.slot_bytes:
-        channel.send(RingWanted(pixels.nbytes))
+def _prepare(
+    wanted: Preparation | None, picture: Picture, number: int
+) -> tuple[NDArray[np.uint8], ...]:
+    """Return the model input of a picture, if there is one to make."""
+    if wanted is None or picture.damage is not None or number % wanted.every:
+        return ()
+    return (to_model_input(picture.pixels, wanted.input_wh, wanted.fit),)
+
+
+def _deliver(
+    channel: _Channel, slots: Slots, picture: Picture, prepared: tuple[NDArray[np.uint8], ...]
+) -> Slots:
+    pixels = picture.pixels
+    planes = (*pixels.planes, *prepared)
+    size = sum(plane.nbytes for plane in planes)
+    if size > slots.slot_bytes:
+        channel.send(RingWanted(size))
         slots = channel.receive_ring()
     while not slots.free:
         slots.free.extend(channel.receive_slots())
-    slot, shapes = slots.put(pixels)
-    channel.send(
-        Shown(slot, tuple(shapes), pixels.matrix, pixels.full_range, picture.pts_ns, picture.damage)
-    )
+    slot = slots.put(planes)
+    shapes = tuple(plane.shape for plane in pixels.planes)
+    layout = (shapes, bool(prepared), pixels.matrix, pixels.full_range)
+    channel.send(Shown(slot, *layout, picture.pts_ns, picture.damage))
     return slots
 
 

@@ -7,12 +7,26 @@ from typing import Literal
 import msgspec
 
 from engines.pixels import Matrix
+from engines.spec import Fit
 from stream.errors import SourceError, StreamError, UsageError
 from stream.sources.base import Problem, SourceInfo
 
 MAX_MESSAGE_BYTES = 1 << 17
 
 Kind = Literal["video", "images", "dicom", "phantom"]
+
+
+class Preparation(msgspec.Struct, array_like=True, frozen=True):
+    """The model input to make beside each n-th picture, while its planes are still at hand."""
+
+    input_wh: tuple[int, int]
+    fit: Fit
+    every: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of a model input."""
+        return self.input_wh[1], self.input_wh[0], 3
 
 
 class Request(msgspec.Struct, array_like=True, tag="request", frozen=True):
@@ -22,6 +36,7 @@ class Request(msgspec.Struct, array_like=True, tag="request", frozen=True):
     uri: bytes
     stream_index: int | None = None
     threads: int = 1
+    preparation: Preparation | None = None
 
 
 class RingGiven(msgspec.Struct, array_like=True, tag="ring", frozen=True):
@@ -45,10 +60,11 @@ class RingWanted(msgspec.Struct, array_like=True, tag="want", frozen=True):
 
 
 class Shown(msgspec.Struct, array_like=True, tag="shown", frozen=True):
-    """Child to parent: a picture lies in a slot."""
+    """Child to parent: a picture lies in a slot, with the model input behind it if prepared."""
 
     slot: int
     shapes: tuple[tuple[int, ...], ...]
+    prepared: bool
     matrix: Matrix
     full_range: bool
     pts_ns: int | None

@@ -3,6 +3,7 @@
 A recorded clip, a DICOM cine loop, and a live session over the clip.
 """
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from benchmarks.browser import open_browser
 from stream.cli import main
 from stream.session.manifest import file_digests, read_manifest
-from tests.browser import open_browser
 
 DATA = Path("../shared/data")
 CLIP, LOOP = DATA / "clips/butterfly-ocular-phantom.mp4", DATA / "dicom/examples_ybr_color.dcm"
@@ -92,3 +93,17 @@ def test_the_page_shows_every_picture_without_a_complaint(session, tmp_path):
         assert len(shown) >= 4 and min(shown) > 0
         assert page.run("document.body.innerText.includes('Not a medical device')")
         assert page.log == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("session", ["live"], indirect=True)
+def test_of_a_live_session_a_forged_table_alone_does_not_stand(session, tmp_path, capsys):
+    copy = shutil.copytree(session, tmp_path / "copy")
+    with (copy / "report/predictions.csv").open("a") as table:
+        table.write("\n")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"] = file_digests(copy)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["verify", str(copy)]) == 6
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "does not stand" in line)
+    assert line.endswith("report/predictions.csv: differs from the one made again")

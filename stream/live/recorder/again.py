@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from engines.base import Engine
 from engines.pixels import Pixels
@@ -18,6 +19,7 @@ from stream.frame import Frame, FrameId, Prediction
 from stream.sector.masker import Masker
 from stream.sector.outline import Sector
 from stream.session.account import Loss
+from stream.session.content import decode_png
 from stream.session.journal import open_reading
 from stream.session.live_journal import EpochRow, RecordedRow
 from stream.session.manifest import JOURNAL, Manifest
@@ -128,8 +130,15 @@ def _decisions(prediction: Prediction, tracked: Tracked) -> dict[str, str | None
     }
 
 
+class ChangedSourceError(SourceError):
+    """What the source gives now is not what was analysed."""
+
+
 class Pictures:
     """The pictures of a session, in order of `seq`.
+
+    Nobody took a digest of a recording that was played as if it were live. So what it gives again
+    is compared with what the journal has: the time of every frame, the picture of every key frame.
 
     Attributes
     ----------
@@ -140,6 +149,8 @@ class Pictures:
         self._folder, self._manifest = folder, manifest
         recorded = (RecordedRow(*row) for row in db.execute("SELECT * FROM recorded"))
         self._recorded = {(row.epoch, row.seq): row for row in recorded}
+        kept = db.execute("SELECT epoch, seq, image_png FROM ranked").fetchall()
+        self._kept = {(row["epoch"], row["seq"]): row["image_png"] for row in kept}
         self._epochs = [EpochRow(*row) for row in db.execute("SELECT * FROM epochs ORDER BY 1")]
 
         live = manifest.live
@@ -157,7 +168,15 @@ class Pictures:
         return found
 
     def of(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
-        """Yield each row with its picture as it left capture."""
+        """Yield each row with its picture as it left capture.
+
+        Raises
+        ------
+        ChangedSourceError
+            If the source has changed since.
+        SourceError
+            If the pictures cannot be had.
+        """
         yield from self._from_source(rows) if self._again else self._from_recording(rows)
 
     def _from_recording(self, rows: list[sqlite3.Row]) -> Iterator[tuple[sqlite3.Row, Pixels]]:
@@ -169,7 +188,7 @@ class Pictures:
                 file, place = wanted.file, -1
                 pictures = iter(read_recording(self._folder / file))
             for _ in range(wanted.place - place):
-                pixels = next(pictures)
+                pixels = _next(pictures, file)
             place = wanted.place
             yield row, pixels
 
@@ -184,8 +203,26 @@ class Pictures:
             sector = _sector_of(epoch)
             masker = Masker(sector) if sector else None
             for index, frame in enumerate(self._frames(max(places, default=-1))):
-                if index in places:
-                    yield places[index], masker.apply(frame.pixels) if masker else frame.pixels
+                if index not in places:
+                    continue
+                row = places.pop(index)
+                pixels = masker.apply(frame.pixels) if masker else frame.pixels
+                self._check(row, frame.pts_ns, pixels)
+                yield row, pixels
+            if places:
+                raise self._changed(f"ends before frame {max(places)}")
+
+    def _check(self, row: sqlite3.Row, pts_ns: int | None, pixels: Pixels) -> None:
+        seq, png = row["seq"], self._kept.get((row["epoch"], row["seq"]))
+        if pts_ns != row["pts_ns"]:
+            raise self._changed(f"has frame {seq} at {pts_ns} ns, then at {row['pts_ns']} ns")
+        if png is not None and not np.array_equal(decode_png(png), pixels.to_image()):
+            raise self._changed(f"shows another picture as frame {seq}")
+
+    def _changed(self, how: str) -> ChangedSourceError:
+        name = self._manifest.input.info.name
+        remedy = "put the file back that was analysed, or run `stream live` over this one"
+        return ChangedSourceError(name, f"is not what was analysed: {how}", remedy)
 
     def _frames(self, last: int) -> Iterator[Frame]:
         if last < 0:
@@ -195,6 +232,13 @@ class Pictures:
                 yield frame
                 if index == last:
                     return
+
+
+def _next(pictures: Iterator[Pixels], file: str) -> Pixels:
+    pixels = next(pictures, None)
+    if pixels is None:
+        raise SourceError(file, "the recording is shorter than the journal says")
+    return pixels
 
 
 def _sector_of(epoch: EpochRow) -> Sector | None:

@@ -65,6 +65,23 @@ def is_tcp(endpoint: str) -> bool:
     return endpoint.startswith(TCP)
 
 
+def count_up(endpoint: str, count: int) -> list[str]:
+    """Return an endpoint for each of several streams: at this port and those that follow it.
+
+    Raises
+    ------
+    UsageError
+        If there is more than one stream and no such ports.
+    """
+    if count == 1:
+        return [endpoint]
+    host, _, port = endpoint.rpartition(":")
+    if not is_tcp(endpoint) or not port.isdecimal() or not 0 < int(port) <= 65536 - count:
+        problem = f"no port from which {count} streams can be counted up"
+        raise UsageError(endpoint, problem, "write tcp://host:port")
+    return [f"{host}:{int(port) + place}" for place in range(count)]
+
+
 def claim(endpoint: str) -> int | None:
     """Take an endpoint to publish or collect at for this process alone.
 

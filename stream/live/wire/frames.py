@@ -44,8 +44,13 @@ class FrameTaker(Closing):
         return sum(self.socket.refused.values())
 
     def take(self, timeout_ms: int) -> tuple[FrameHeader, Frame] | None:
-        """Wait for the newest frame; None when there is none in time."""
+        """Wait for the newest frame; None when there is none in time.
+
+        A socket that was polled holds on to the message that it found then, so it is asked twice.
+        """
         received = self.socket.receive(timeout_ms)
+        if received is not None:
+            received = self.socket.receive(0) or received
         if received is None or not isinstance(received.message, FrameHeader):
             return None
         frame = self.frame(received)

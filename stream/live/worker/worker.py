@@ -1,28 +1,26 @@
-"""The worker: newest frame in, one engine run, result out."""
+"""The worker: newest frame of each stream in, one engine, results out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
-from engines.choose import Chosen
 from engines.errors import EngineError
-from engines.load import load_model
 from engines.probe import Watch
 from stream.analysis.analyser import Analyser
-from stream.analysis.track import Tracker
 from stream.clock import MS, now_ns
 from stream.frame import Frame, Prediction
-from stream.job import model_used
 from stream.live.supervisor.config import EngineWanted, LiveConfig
 from stream.live.supervisor.role import Post, Stop
-from stream.live.wire.frames import FrameTaker
-from stream.live.wire.messages import FrameHeader, Order
-from stream.live.worker.heat import Throttle, read_heat
-from stream.live.worker.outlet import Answer, Outlet
-from stream.live.worker.results import Answered, failed_prediction
-from stream.session.manifest import ModelUsed
+from stream.live.worker.desk import Desk, Taken
+from stream.live.worker.gather import Gather
+from stream.live.worker.heat import read_heat
+from stream.live.worker.opening import Open, open_verified, open_wanted
+from stream.live.worker.results import failed_prediction
+from stream.live.worker.turns import Turns
+
+__all__ = ["open_wanted", "run_streams", "run_worker"]
 
 WAIT_MS = 50
 NOTE_NS = 500 * MS
@@ -35,29 +33,40 @@ DOUBTFUL = FAILING - {"F05"}
 """Those that cast doubt on what the engine said before."""
 _log = logging.getLogger(__name__)
 
-Open = Callable[[EngineWanted, bool], tuple[Chosen, ModelUsed]]
-"""From what is wanted, and whether a smaller setting must do, to an open engine."""
-
 
 def run_worker(config: LiveConfig, post: Post, stop: Stop, open_chosen: Open | None = None) -> int:
-    """Answer for the newest frame until told to stop; return the status of the process.
+    """Answer for one stream; see `run_streams`."""
+    return run_streams([(config, post)], stop, open_chosen)
+
+
+def run_streams(
+    streams: Sequence[tuple[LiveConfig, Post]], stop: Stop, open_chosen: Open | None = None
+) -> int:
+    """Answer for the newest frame of each stream until told to stop; return the process's status.
 
     An engine that fails is never asked again by this process (F06): the next one tries.
+
+    Parameters
+    ----------
+    streams : the session of each and its line to the supervisor; the engine is that of the first
+    open_chosen : opens it; as the command line asks when None
 
     Raises
     ------
     EngineError
         If the model or the engine is refused.
     """
-    with FrameTaker(config) as frames, Outlet(config) as outlet:
-        worker = _Worker(config, post, outlet, open_chosen or open_wanted)
+    with ExitStack() as stack:
+        desks = [stack.enter_context(Desk(config, post)) for config, post in streams]
+        turns = Turns(desks)
+        worker = _Worker(desks, turns, streams[0][0].wanted, open_chosen or open_wanted)
         try:
             worker.open()
             while not stop.wanted:
-                taken = frames.take(WAIT_MS)
-                worker.report(frames.refused)
-                if taken is not None and not stop.wanted:
-                    worker.answer(*taken)
+                waiting = turns.wait(WAIT_MS)
+                worker.report()
+                if waiting and not stop.wanted:
+                    worker.answer()
             worker.finish()
         except EngineError as error:
             if error.fault not in FAILING:
@@ -67,41 +76,19 @@ def run_worker(config: LiveConfig, post: Post, stop: Stop, open_chosen: Open | N
     return 0
 
 
-def open_wanted(wanted: EngineWanted, smaller: bool) -> tuple[Chosen, ModelUsed]:
-    """Open the engine that the session asks for; the plain default when `smaller`.
-
-    Raises
-    ------
-    EngineError
-        If the model or the engine is refused.
-    """
-    from stream.engine_flags import EngineFlags, choose
-
-    path = Path(wanted.model)
-    model = load_model(path)
-    flags = EngineFlags(
-        "onnxruntime" if smaller else wanted.engine,
-        None if smaller else wanted.precision,
-        wanted.force,
-        wanted.require_gpu and not smaller,
-        Path(wanted.cache) if wanted.cache else None,
-    )
-    chosen = choose(model, flags)
-    return chosen, model_used(chosen, model, path)
-
-
 class _Worker:
-    """What lives from frame to frame."""
+    """One engine and the streams that ask it."""
 
-    def __init__(self, config: LiveConfig, post: Post, outlet: Outlet, opener: Open) -> None:
-        self._config, self._post, self._outlet, self._opener = config, post, outlet, opener
-        self._throttle = Throttle()
-        self._session = config.session  # where roles run apart, that of the frames
-        self._number = self._failures = self._skipped = 0
-        self._last_seq: int | None = None  # of the newest frame taken
-        self._good_seq = -1  # the last answer that a probe confirmed
-        self._noted_ns = 0
-        self._small = False
+    def __init__(
+        self, desks: Sequence[Desk], turns: Turns, wanted: EngineWanted, opener: Open
+    ) -> None:
+        self._desks, self._turns = desks, turns
+        self._wanted, self._opener = wanted, opener
+        self._failures: list[Desk] = []  # whose frames got no answer, since the last that did
+        self._failure = self._full = ""  # the reason of the last, and of one that lacked memory
+        self._broken: EngineError | None = None
+        self._small = self._ill = False
+        self._noted_ns = self._until_ns = 0
 
     def open(self) -> None:
         """Open the engine and ask for the known answers; a smaller one if memory runs out."""
@@ -116,78 +103,48 @@ class _Worker:
         """Ask for the known answers a last time: what was said since holds, or is withdrawn."""
         self._watch.check()
         self._confirm()
-        self._chosen.engine.close()
+        self._opened.engine.close()
 
-    def answer(self, header: FrameHeader, frame: Frame) -> None:
-        """Analyse a frame and publish the result."""
-        if header.session != self._session:
-            self._meet(header.session)
-        if self._last_seq is None:
-            self._good_seq = header.seq - 1
-        else:
-            self._skipped += header.seq - self._last_seq - 1
-        self._last_seq = header.seq
-        began_ns = now_ns()
-        if self._throttle.skips(began_ns):
-            self._skipped += 1
-            return
-        prediction, error = self._ask(frame)
-        self._throttle.worked(began_ns, now_ns())
-        self._publish(header, frame, prediction)
-        if error is not None:  # F06: the frame is accounted for, then all ends
-            raise error
-        self._judge(prediction)
+    def answer(self) -> None:
+        """Analyse the newest frames and publish the results, until none waits or for a while."""
+        self._until_ns, self._ill = now_ns() + WAIT_MS * MS, False
+        for taken, prediction in self._ask():
+            taken.desk.publish(taken, prediction)
+            self._count(taken.desk, prediction)
+        if self._broken is not None:  # F06: the frames are accounted for, then all ends
+            raise self._broken
+        self._judge()
 
-    def _meet(self, session: str) -> None:
-        """Begin afresh: where roles run apart, capture may be started again, as another session."""
-        self._session, self._last_seq = session, None
-        self._tracker = Tracker(self._chosen.engine.model.spec, self._config.analysis)
-
-    def report(self, refused: int) -> None:
+    def report(self) -> None:
         """Beat, name the model to who came late, and ask for the known answers when due."""
         now = now_ns()
         if now - self._noted_ns >= NOTE_NS:
             self._noted_ns = now
-            if self._session:
-                self._outlet.introduce(self._session, self._config.instance, self.used)
-            self._feel(now)
+            heat = read_heat()
+            for desk in self._desks:
+                desk.introduce()
+                desk.feel(heat, now)
         if self._watch.check_if_due():
             self._confirm()
-        counters = {"answered": self._number, "skipped": self._skipped, "refused": refused}
-        facts = {"engine": str(self._chosen.engine.info)}
-        if self._throttle.words:
-            facts["throttled"] = self._throttle.words
-        self._post.beat("up", "", counters, facts)
+        for desk in self._desks:
+            desk.beat()
 
     def fail(self, error: EngineError) -> None:
         """Say why it ends; what an engine in doubt said since the last good probe is withdrawn."""
         _log.error("%s", error)
-        cause = f"{error.problem}"[:300]
-        if error.fault not in DOUBTFUL:
-            self._post.beat("down", cause)
-            return
-        if self._last_seq is not None:
-            order = Order(
-                session=self._config.session or self._session,
-                name="withdraw",
-                seq=self._good_seq,
-                last_seq=self._last_seq,
-                text=f"[{error.fault}] {cause}"[:300],
-            )
-            self._post.send(order)
-        self._post.beat("down", cause, facts={"withdrawn": cause})
+        for desk in self._desks:
+            if error.fault in DOUBTFUL:
+                desk.withdraw(error)
+            else:
+                desk.post.beat("down", error.problem[:300])
 
     def _open(self) -> None:
-        wanted = self._config.wanted
-        chosen, used = self._opener(wanted, self._small)
-        if wanted.digest not in ("", used.digest):
-            problem = f"sha256 {used.digest[:16]}, the session began with {wanted.digest[:16]}"
-            remedy = "put the file back, or start a new session"
-            raise EngineError(Path(wanted.model).name, problem, remedy, fault="M08")
-        self._chosen, self.used = chosen, used
-        self._analyser = Analyser(chosen.engine)
-        self._tracker = Tracker(chosen.engine.model.spec, self._config.analysis)
-        self._watch = Watch(chosen.engine, chosen.probe, PROBE_PERIOD_S, now_ns)
+        self._opened = opened = open_verified(self._opener, self._wanted, self._small)
+        batches = opened.engine.max_batch > 1
+        self._analyser = Analyser(Gather(opened.engine) if batches else opened.engine)
+        for desk in self._desks:
+            desk.begin(opened)
+        self._watch = Watch(opened.engine, opened.probe, PROBE_PERIOD_S, now_ns)
         self._watch.check()
         self._confirm()
 
@@ -195,54 +152,59 @@ class _Worker:
         """Open a smaller engine, once (F05)."""
         self._small = True
         _log.warning("%s; trying a smaller setting", error)
-        self._post.beat("starting", "out of memory; trying a smaller setting")
+        for desk in self._desks:
+            desk.post.beat("starting", "out of memory; trying a smaller setting")
         self._open()
 
-    def _ask(self, frame: Frame) -> tuple[Prediction, EngineError | None]:
-        """Return the answer to a frame, and the error after which the engine is asked no more."""
-        digest = self.used.digest
-        try:
-            return self._analyser.step(frame), None
-        except MemoryError as error:
-            full = EngineError("engine", f"out of memory: {error}", fault="F05")
-            return failed_prediction(frame, full, digest), None
-        except EngineError as error:
-            return failed_prediction(frame, error, digest), error
-
     def _confirm(self) -> None:
-        """Take note that everything said so far holds."""
-        if self._last_seq is not None:
-            self._good_seq = self._last_seq
-        self._outlet.confirm(self._config.session)
+        for desk in self._desks:
+            desk.confirm()
 
-    def _publish(self, header: FrameHeader, frame: Frame, prediction: Prediction) -> None:
-        tracked = self._tracker.update(frame, prediction)
-        kept = frame.pixels if tracked.kept is not None else None
-        engine = str(self._chosen.engine.info)
-        answered = Answered(self._config.instance, self._number, engine, now_ns())
-        self._outlet.answer(Answer(header, prediction, tracked.smoothed, answered, kept))
-        self._number += 1
-
-    def _judge(self, prediction: Prediction) -> None:
-        """Count failures in a row; make the engine smaller once when memory runs out (F05)."""
-        if prediction.state != "failed_infer":
-            self._failures = 0
+    def _ask(self) -> Iterator[tuple[Taken, Prediction]]:
+        """Yield frames with their answers; where the engine fails, all under way fail with it."""
+        under_way = self._turns.under_way
+        try:
+            for prediction in self._analyser.steps(self._next):
+                yield under_way.popleft(), prediction
             return
-        self._failures += 1
-        if prediction.reason.startswith("error[F05]"):
-            error = EngineError("engine", prediction.reason, fault="F05")
+        except MemoryError as error:
+            failure = EngineError("engine", f"out of memory: {error}", fault="F05")
+        except EngineError as error:
+            failure = self._broken = error
+        while under_way:
+            taken = under_way.popleft()
+            yield taken, failed_prediction(taken.frame, failure, self._opened.used.digest)
+
+    def _next(self) -> Frame | None:
+        """Return the next frame; none once the engine failed: that has to be judged first."""
+        if self._ill or now_ns() > self._until_ns:
+            return None
+        return self._turns.take()
+
+    def _count(self, desk: Desk, prediction: Prediction) -> None:
+        """Count failures in a row; frames that never reached the engine say nothing about it."""
+        if prediction.state == "failed_infer":
+            self._ill = True
+            self._failures.append(desk)
+            self._failure = prediction.reason
+            if prediction.reason.startswith("error[F05]"):
+                self._full = prediction.reason
+        elif prediction.probs is not None:
+            self._failures.clear()
+
+    def _judge(self) -> None:
+        """Make the engine smaller once when memory runs out (F05); end one that fails (F08).
+
+        The pictures of one stream may be to blame as long as another gets answers.
+        """
+        if self._full:
+            error, self._full = EngineError("engine", self._full, fault="F05"), ""
             if self._small:
                 raise error
-            self._chosen.engine.close()
+            self._opened.engine.close()
             self._shrink(error)
-        elif self._failures >= MAX_FAILURES:
-            problem = f"{MAX_FAILURES} frames in a row without an answer: {prediction.reason}"
-            raise EngineError("engine", problem, fault="F08")
-
-    def _feel(self, now: int) -> None:
-        """Look how hot the machine is; the journal has when that changes the rate."""
-        before = self._throttle.words
-        self._throttle.update(read_heat(), now)
-        words = self._throttle.words
-        if bool(words) != bool(before):
-            self._post.note("throttled", words or "full rate again", seq=self._last_seq or 0)
+        elif len(self._failures) >= MAX_FAILURES:
+            now = now_ns()
+            if all(desk in self._failures for desk in self._desks if desk.asks(now)):
+                problem = f"{MAX_FAILURES} frames in a row without an answer: {self._failure}"
+                raise EngineError("engine", problem, fault="F08")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -26,18 +24,17 @@ from stream.report.dicom.origin import Origin
 
 SERIES = Series("OT", 9001, "Sonostream panels")
 
-_LONGEST_SIDE_PX = 2048
 
-
-def build_captures(content: ReportContent, origin: Origin, panels: Sequence[bytes]) -> list[Any]:
+def build_captures(
+    content: ReportContent, origin: Origin, panels: Sequence[NDArray[np.uint8]]
+) -> list[Any]:
     """Return one uncompressed RGB Secondary Capture per panel.
 
-    One image per object, and no compression, because every viewer opens that. A panel longer than
-    2048 pixels is made smaller: by means of 2 by 2 pixels, or 3 by 3, and so on.
+    One image per object, and no compression, because every viewer opens that.
 
     Parameters
     ----------
-    panels : PNG files, the n-th of them for the n-th key frame
+    panels : shape (H, W, 3), uint8 RGB, each; the n-th of them is of the n-th key frame
 
     References
     ----------
@@ -52,9 +49,12 @@ def build_captures(content: ReportContent, origin: Origin, panels: Sequence[byte
 
 
 def _build(
-    content: ReportContent, origin: Origin, key: KeyFrame | None, panel: tuple[int, bytes]
+    content: ReportContent,
+    origin: Origin,
+    key: KeyFrame | None,
+    panel: tuple[int, NDArray[np.uint8]],
 ) -> Any:
-    number, png = panel
+    number, picture = panel
     ds = Dataset()
     ds.SOPClassUID = SecondaryCaptureImageStorage
     fill_common(ds, origin, SERIES, number)
@@ -72,7 +72,7 @@ def _build(
         purpose = code("121322", "DCM", "Source image for image processing operation")
         item.PurposeOfReferenceCodeSequence = [purpose]
         ds.SourceImageSequence = [item]
-    _set_pixels(ds, _decode(png))
+    _set_pixels(ds, picture)
     name_instance(ds, origin)
     return ds
 
@@ -92,14 +92,3 @@ def _set_pixels(ds: Any, image: NDArray[np.uint8]) -> None:
     data = image.tobytes()
     ds.PixelData = data + b"\0" * (len(data) % 2)
     ds["PixelData"].VR = "OB"
-
-
-def _decode(png: bytes) -> NDArray[np.uint8]:
-    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert image is not None, "a panel is a PNG that we made"
-    step = math.ceil(max(image.shape[:2]) / _LONGEST_SIDE_PX)
-    height, width = image.shape[0] // step, image.shape[1] // step
-    if step > 1:  # a whole number of pixels into one keeps letters sharp, and is fast
-        whole = image[: height * step, : width * step]
-        image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-    return image.astype(np.uint8, copy=False)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.report.content import ReportContent
 from stream.report.dicom.origin import Origin, require_dicom
@@ -19,7 +24,7 @@ def write_dicom(
     folder: Path,
     origin: Origin,
     pdf: bytes | None,
-    panels: Sequence[bytes],
+    panels: Sequence[NDArray[np.uint8]],
     deidentify: bool,
 ) -> tuple[Path, ...]:
     """Write panels, key objects, structured report and PDF below ``dicom``.
@@ -32,7 +37,7 @@ def write_dicom(
     ----------
     folder : the ``report`` folder of the session
     pdf : the report as PDF, or None
-    panels : PNG files, the n-th of them for the n-th key frame
+    panels : shape (H, W, 3), uint8 RGB, each; the n-th of them is of the n-th key frame
     deidentify : by the basic profile of PS3.15; nothing then points to the source
 
     Returns
@@ -49,7 +54,9 @@ def write_dicom(
     require_dicom()
     from stream.report.dicom.common import encode
 
-    objects = build_objects(content, origin.without_source() if deidentify else origin, pdf, panels)
+    shown = origin.without_source() if deidentify else origin
+    with _uncollected():
+        objects = build_objects(content, shown, pdf, panels)
     if deidentify:
         _deidentify(list(objects.values()), origin)
     target = make_folder(folder / FOLDER)
@@ -58,7 +65,10 @@ def write_dicom(
 
 
 def build_objects(
-    content: ReportContent, origin: Origin, pdf: bytes | None, panels: Sequence[bytes]
+    content: ReportContent,
+    origin: Origin,
+    pdf: bytes | None,
+    panels: Sequence[NDArray[np.uint8]],
 ) -> dict[str, Any]:
     """Return the objects by file name; what points comes after what it points to."""
     from stream.report.dicom.evidence import find_shown
@@ -76,6 +86,18 @@ def build_objects(
     if pdf is not None:
         objects["report.dcm"] = build_pdf(origin, pdf)
     return objects
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from walking the 22 MB of JSON that highdicom reads meanwhile."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _deidentify(objects: Sequence[Any], origin: Origin) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 from reportlab import rl_config
 from reportlab.lib.units import mm
-from reportlab.platypus import BaseDocTemplate, Frame, KeepInFrame, PageBreak, PageTemplate
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Frame,
+    KeepInFrame,
+    NextPageTemplate,
+    PageBreak,
+    PageTemplate,
+)
 
 from stream import __version__
 from stream.report import wording
@@ -18,6 +25,7 @@ from stream.report.pdf.frame import build_frame
 from stream.report.pdf.method import build_method
 from stream.report.pdf.style import (
     BOLD,
+    COLUMN,
     FOOT,
     HEIGHT,
     INK,
@@ -31,6 +39,8 @@ from stream.report.pdf.style import (
     shorten,
 )
 from stream.report.pdf.summary import build_summary
+
+_COLUMNS = "columns"
 
 
 def encode_pdf(content: ReportContent) -> bytes:
@@ -52,15 +62,25 @@ def encode_pdf(content: ReportContent) -> bytes:
         initialFontName=PLAIN,
         invariant=1,
     )
-    room = Frame(MARGIN, FOOT, WIDTH, HEIGHT, 0, 0, 0, 0)
     name = shorten(content.clip_name, 90)
-    foot = PageTemplate("page", [room], onPage=lambda canvas, page: _draw_foot(canvas, page, name))
-    document.addPageTemplates([foot])
+    document.addPageTemplates(
+        [
+            PageTemplate(kind, frames, onPage=lambda canvas, page: _draw_foot(canvas, page, name))
+            for kind, frames in (("page", _columns(1, WIDTH)), (_COLUMNS, _columns(2, COLUMN)))
+        ]
+    )
     pages = [build_summary(content), *(build_frame(content, key) for key in content.key_frames)]
-    story = [part for page in pages for part in (_one_page(page), PageBreak())]
+    story = [part for page in pages for part in (PageBreak(), _one_page(page))][1:]
     with _binary_streams():
-        document.build([*story, *build_method(content)])
+        document.build([*story, NextPageTemplate(_COLUMNS), PageBreak(), *build_method(content)])
     return file.getvalue()
+
+
+def _columns(count: int, width: float) -> list[Frame]:
+    """Return so many columns from margin to margin."""
+    pitch = WIDTH - width
+    lefts = [MARGIN + number * pitch for number in range(count)]
+    return [Frame(left, FOOT, width, HEIGHT, 0, 0, 0, 0) for left in lefts]
 
 
 @contextmanager

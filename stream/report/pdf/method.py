@@ -1,4 +1,4 @@
-"""The last pages of the PDF: how it was made, from what, and what happened to every frame."""
+"""The last page of the PDF: how it was made, from what, and what happened to every frame."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from stream.report import wording
 from stream.report.content import ReportContent
 from stream.report.pdf.style import (
     ALL,
+    COLUMN,
     HEADING,
     NOTE,
     RAIL,
@@ -21,18 +22,17 @@ from stream.report.pdf.style import (
     STRONG,
     TEXT,
     TITLE,
-    WIDTH,
     tabulate,
     tabulate_facts,
     write,
 )
 from stream.report.pdf.summary import warn
 
-_NAMES = 42 * mm
+_NAMES = 28 * mm
 
 
 def build_method(content: ReportContent) -> list[Any]:
-    """Return the flowables of method and provenance; they take as many pages as they need."""
+    """Return the flowables of method and provenance, which flow through columns."""
     explained = any(key.explained is not None for key in content.key_frames)
     method = [*wording.METHOD, *[wording.EXPLAINED_MEANING] * explained]
     return [
@@ -45,9 +45,9 @@ def build_method(content: ReportContent) -> list[Any]:
         Spacer(0, 4),
         _counts(content),
         write("Source", HEADING),
-        tabulate_facts(content.source, WIDTH, _NAMES),
+        tabulate_facts(content.source, COLUMN, _NAMES),
         write("Provenance", HEADING),
-        tabulate_facts(content.provenance, WIDTH, _NAMES),
+        tabulate_facts(content.provenance, COLUMN, _NAMES),
         Spacer(0, 8),
         write(content.disclaimer, STRONG),
     ]
@@ -55,18 +55,18 @@ def build_method(content: ReportContent) -> list[Any]:
 
 def _problems(content: ReportContent) -> list[Any]:
     lines = [text for text in (content.engine_warning, *content.problems) if text]
-    return [Spacer(0, 4), warn(lines, wording.problems_title(content))] if lines else []
+    return [Spacer(0, 4), warn(lines, wording.problems_title(content), COLUMN)] if lines else []
 
 
 def _counts(content: ReportContent) -> Any:
-    line, third = content.timeline, WIDTH / 3
+    line, third = content.timeline, COLUMN / 3
     tables = (
         ("Ledger", content.ledger.items()),
         ("Gate: state of the frames", Counter(line.state).most_common()),
         ("Smoothed label", Counter(label or "no label" for label in line.label).most_common()),
     )
-    cells = [_table(title, rows, third - 14) for title, rows in tables]
-    return tabulate([cells], [third] * 3, ("RIGHTPADDING", *ALL, 14))
+    cells = [_table(title, rows, third - 10) for title, rows in tables]
+    return tabulate([cells], [third] * 3, ("RIGHTPADDING", *ALL, 10))
 
 
 def _table(title: str, rows: Iterable[tuple[str, int]], width: float) -> list[Any]:

@@ -25,6 +25,7 @@ PAGE_WH = landscape(A4)
 MARGIN, FOOT = 13 * mm, 15 * mm
 WIDTH = PAGE_WH[0] - 2 * MARGIN
 HEIGHT = PAGE_WH[1] - MARGIN - FOOT
+COLUMN = (WIDTH - 8 * mm) / 2
 ALL = (0, 0), (-1, -1)
 
 
@@ -47,6 +48,8 @@ SMALL = ParagraphStyle("small", BODY, fontSize=8, leading=10.4)
 HEADING = ParagraphStyle(
     "heading", STRONG, fontSize=10, leading=13, spaceBefore=8, spaceAfter=3, keepWithNext=1
 )
+FACT = ParagraphStyle("fact", SMALL, fontSize=7, leading=9.2)
+"""Letters so small that a column of `COLUMN` holds a digest in one line."""
 SMALL_RIGHT = ParagraphStyle("small right", SMALL, alignment=2)
 TEXT = ParagraphStyle("text", SMALL, spaceAfter=3)
 TITLE = ParagraphStyle("title", STRONG, fontSize=15, leading=18.5)
@@ -104,7 +107,7 @@ def tabulate(rows: list[list[Any]], widths: list[float], *commands: tuple[Any, .
 
 def tabulate_facts(facts: Mapping[str, str], width: float, name_width: float) -> Table:
     """Return two columns: what, in muted letters, and its value, whose long words are broken."""
-    rows = [[write(name, NOTE), write(value, SMALL)] for name, value in facts.items()]
+    rows = [[write(name, NOTE), write(value, FACT)] for name, value in facts.items()]
     line = ("LINEBELOW", *ALL, 0.3, RAIL)
     return tabulate(rows, [name_width, width - name_width], line)
 

@@ -55,11 +55,11 @@ def build_summary(content: ReportContent) -> list[Any]:
     ]
 
 
-def warn(lines: list[str], title: str) -> Any:
+def warn(lines: list[str], title: str, width: float = WIDTH) -> Any:
     """Return a shaded box with a title and one paragraph a line."""
     return tabulate(
         [[write(title, STRONG)], *([write(line, SMALL)] for line in lines)],
-        [WIDTH],
+        [width],
         ("BACKGROUND", *ALL, WARN),
         ("BOX", *ALL, 0.6, WARN_LINE),
         ("LEFTPADDING", *ALL, 6),
@@ -76,7 +76,7 @@ def _verdict(content: ReportContent, kind: str) -> Any:
     ]
     width = 0.36 * WIDTH
     facts = [
-        [write(wording.SHARE), write(f"{content.verdict_share:.0%}", STRONG_RIGHT)],
+        [write(wording.SHARE), write(wording.percent(content.verdict_share), STRONG_RIGHT)],
         [draw_share(content.verdict_share, width), ""],
         [write(wording.FINDING), write(shorten(content.positive_class, 40), STRONG_RIGHT)],
         [write(wording.THRESHOLD), write(f"{content.threshold:.2f}", STRONG_RIGHT)],
@@ -88,7 +88,7 @@ def _verdict(content: ReportContent, kind: str) -> Any:
 
 
 def _problems(content: ReportContent) -> list[Any]:
-    """Say the first problems; all of them are on the last pages."""
+    """Say the first problems; all of them are on the last page."""
     boxes = [warn([content.engine_warning], "Engine not accepted")] * bool(content.engine_warning)
     if content.problems or content.partial:
         lines = [shorten(text, 220) for text in content.problems[:_PROBLEMS]]

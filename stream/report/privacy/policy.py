@@ -29,6 +29,7 @@ class ExportPolicy:
     burned_in : DICOM's Burned In Annotation (0028,0301); empty where absent or no DICOM
     synthetic : a phantom, which shows nobody
     masked_before : every picture was cut to its sector before it was written
+    pictures : some go out; without any, nothing is masked and no text is looked for
 
     Raises
     ------
@@ -42,6 +43,7 @@ class ExportPolicy:
     burned_in: Literal["YES", "NO", ""] = ""
     synthetic: bool = False
     masked_before: bool = False
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         given = self.accept_text

@@ -24,7 +24,8 @@ def protect(content: ReportContent, policy: ExportPolicy) -> ReportContent:
     """Return what may leave of a report's content.
 
     One sector is found from all key frames of a size: what lies outside it is blackened in every
-    one, and its saliency is 0. Then text is looked for in what is left.
+    one, and its saliency is 0. Then text is looked for in what is left. Where no picture is to go
+    out, every one comes back black, unsearched.
 
     Parameters
     ----------
@@ -45,6 +46,9 @@ def protect(content: ReportContent, policy: ExportPolicy) -> ReportContent:
         return _noted(content, "Nothing to hide: the pictures are synthetic.")
     if policy.deidentify:
         content = without_names(content)
+    if not policy.pictures:
+        blank = tuple(_cut(key, np.zeros(key.image.shape[:2], bool)) for key in content.key_frames)
+        return _noted(replace(content, key_frames=blank), _sentence(policy, ()))
     keys, doubts = content.key_frames, list[_Doubt]()
     if policy.mask and not policy.masked_before:
         keys, doubts = _masked(keys)
@@ -118,7 +122,9 @@ def _with_text(keys: Sequence[KeyFrame]) -> list[_Doubt]:
 
 
 def _sentence(policy: ExportPolicy, doubts: Sequence[_Doubt]) -> str:
-    if policy.masked_before:
+    if not policy.pictures:
+        done = "No picture was exported with this"
+    elif policy.masked_before:
         done = "Pictures were cut to their sector at capture"
     elif policy.mask:
         done = "Pictures are blackened outside their sector"
@@ -126,6 +132,8 @@ def _sentence(policy: ExportPolicy, doubts: Sequence[_Doubt]) -> str:
         done = "Pictures are not masked, as asked"
     if policy.deidentify:
         done += ", the clip's name is replaced"
+    if not policy.pictures:
+        return f"{done}."
     if not doubts:
         return f"{done}; no text was found in them."
     found = "; ".join(f"frame {doubt.key.seq}: {doubt.reason}" for doubt in doubts)

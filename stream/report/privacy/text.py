@@ -85,8 +85,8 @@ def counts(text: str, probability: float) -> bool:
 
 def _lit_box(image: NDArray[np.uint8]) -> Box | None:
     """Return what holds all pixels that are not black."""
-    lit = image if image.ndim == 2 else image.max(axis=2)
-    left, top, width, height = cv2.boundingRect((lit > 0).astype(np.uint8))
+    lit = image if image.ndim == 2 else cv2.bitwise_not(cv2.inRange(image, (0, 0, 0), (0, 0, 0)))
+    left, top, width, height = cv2.boundingRect(lit)
     return (left, top, left + width, top + height) if width else None
 
 

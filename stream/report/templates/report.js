@@ -86,7 +86,7 @@
   }
   get("opacity")?.addEventListener("input", (event) => {
     for (const over of drawn) over.style.opacity = event.target.value / 100;
-    get("shown").textContent = `${event.target.value} %`;
+    get("shown").textContent = `${event.target.value}%`;
   });
 
   strip.parentElement.classList.add("live");

@@ -1,20 +1,22 @@
 // Joins the parts: loads the clip, shows frames, turns keys and clicks into moves and judgements.
 
 import { act, get } from "./api.js";
+import { Film } from "./film.js";
 import { isTaken, KEYS, meaning } from "./keys.js";
 import { element, keyOf, Panel } from "./panel.js";
 import { Player } from "./player.js";
 import { Saliency } from "./saliency.js";
 import { Timeline } from "./timeline.js";
 
-const POLL_MS = 400;
+const POLL_MS = 200;
 const byId = (id) => document.getElementById(id);
 const [clip, first] = await Promise.all([get("/api/clip"), get("/api/labels")]);
 let labels = first;
 let progress = await get("/api/progress");
 let queue = Promise.resolve();
 
-const player = new Player(byId("film"), clip.film_ms);
+const film = new Film(byId("film"), clip.film_ms.filter((ms) => ms !== null).map((ms) => ms / 1000), clip.piece);
+const player = new Player(byId("film"), film, clip.film_ms);
 const saliency = new Saliency(byId("map"));
 const timeline = new Timeline(byId("timeline"), clip, (frame) => player.seek(frame));
 const panel = new Panel(clip, judge, (frame) => player.seek(frame));
@@ -23,7 +25,7 @@ const stills = new Map(keys.map(({ rank, index }) => [index, rank]));
 
 function describe() {
   document.title = `Review: ${clip.name}`;
-  byId("name").textContent = clip.name;
+  byId("name").textContent = byId("name").title = clip.name;
   byId("who").textContent = `Reader ${clip.reader}${clip.said ? "" : ", blind to the model"}`;
   if (clip.said) {
     const [label, text] = clip.said.verdict;
@@ -43,16 +45,14 @@ function describe() {
 
 function showFrame() {
   const frame = player.shown;
-  const filmed = player.ready && player.place.has(frame);
-  const rank = filmed ? undefined : stills.get(frame);
-  byId("film").hidden = !filmed;
+  const rank = player.pictured ? undefined : stills.get(frame);
   byId("still").hidden = rank === undefined;
   if (rank !== undefined && byId("still").dataset.rank !== String(rank)) {
     byId("still").src = `/key/${rank}`;
     byId("still").dataset.rank = String(rank);
   }
-  byId("absent").hidden = filmed || rank !== undefined;
-  byId("absent").textContent = player.ready ? "No picture of this frame was recorded." : waitingWords();
+  byId("absent").hidden = player.pictured || rank !== undefined;
+  byId("absent").textContent = waitingWords();
   byId("clock").textContent = `${panel.timeOf(frame)} · ${clip.places.length} frames`;
   byId("timeline").setAttribute("aria-valuenow", String(frame));
   byId("timeline").setAttribute("aria-valuetext", panel.timeOf(frame));
@@ -62,10 +62,12 @@ function showFrame() {
 }
 
 function waitingWords() {
-  const { state, reason, done, total } = progress.film;
-  const keysToo = stills.size ? " Key frames can be judged meanwhile: press k." : "";
-  if (state === "failed") return `There is no film: ${reason}.${keysToo.replace(" meanwhile", "")}`;
-  return `The film is being made: ${done} of ${total} frames.${keysToo}`;
+  const { state, reason } = progress.film;
+  const keysToo = stills.size ? "Key frames can be judged: press k." : "";
+  if (state === "failed") return `There is no film of this frame: ${reason}. ${keysToo}`;
+  if (!player.place.has(player.shown)) return "No picture of this frame was recorded.";
+  if (player.has(player.shown)) return "";
+  return `This part of the film is being made; ${percent(progress.film)} of the whole is there. ${keysToo}`;
 }
 
 function showMap() {
@@ -73,7 +75,7 @@ function showMap() {
   if (shown === "coming") return;
   const { state, reason, done, total } = progress.maps;
   const words = [];
-  if (progress.film.state === "making" && byId("absent").hidden) words.push(`film ${percent(progress.film)}`);
+  if (progress.film.state === "making" && byId("absent").hidden) words.push(`${percent(progress.film)} of the film is there`);
   if (shown === "none" && state === "failed") words.push(`no saliency here: ${reason}`);
   else if (shown === "none" && state !== "ready") words.push(`saliency of this frame is on its way: ${total ? percent({ done, total }) : "after the film"}`);
   else if (shown === "none") words.push("no saliency: the model gave no answer");
@@ -81,7 +83,7 @@ function showMap() {
   byId("badge").hidden = !words.length;
 }
 
-const percent = ({ done, total }) => `${Math.floor((100 * done) / Math.max(1, total))} %`;
+const percent = ({ done, total }) => `${Math.floor((100 * done) / Math.max(1, total))}%`;
 
 function showState() {
   byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
@@ -183,6 +185,7 @@ function onKey(event) {
 function wire() {
   player.addEventListener("frame", showFrame);
   player.addEventListener("state", showState);
+  player.addEventListener("broken", ({ detail }) => warn(detail.message));
   document.addEventListener("keydown", onKey);
   for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => DO[button.dataset.do]());
   // After a click the keys belong to the page again, or space would press the button once more.
@@ -204,30 +207,37 @@ function wire() {
   });
 }
 
-// Ask how far film and maps are until both are there or will not be.
+// Take in how far film and maps are.
+function learn(before) {
+  if (film.learn(progress.pieces)) timeline.fill(player.frames, film);
+  if (!before.pieces.length && progress.pieces.length) saliency.forget(); // the size of the film is known now
+  if (progress.maps.state === "making" || progress.maps.state !== before.maps.state) saliency.retry();
+  if (player.pictured && !player.has(player.shown)) player.seek(player.shown); // it was taken back
+  player.grow();
+  showFrame();
+}
+
+// Ask until film and maps are there or will not be; tell what is looked at, to have it made first.
 async function follow() {
   const over = ({ state }) => state === "ready" || state === "failed";
   for (;;) {
-    if (progress.film.state === "ready" && !player.ready) {
-      saliency.forget();
-      await player.open("/film").catch((error) => warn(error.message));
-    }
-    showFrame();
     if (over(progress.film) && (over(progress.maps) || !clip.said || progress.film.state === "failed")) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    const before = progress.maps.state;
+    const before = progress;
+    const place = player.place.get(player.wanted);
+    const lacks = place !== undefined && !film.has(place);
     try {
-      progress = await get("/api/progress");
+      progress = await get(`/api/progress${lacks ? `?piece=${film.lacking(place)}` : ""}`);
     } catch {
       return warn("NOT SAVED: the review has ended. Start it again; what was saved is kept.");
     }
-    if (progress.maps.state === "making" || progress.maps.state !== before) saliency.retry();
+    learn(before);
   }
 }
 
 describe();
 wire();
 showLabels();
-showFrame();
-window.review = { player, labels: () => labels }; // for the console and the tests
+window.review = { player, labels: () => labels, progress: () => progress }; // for the console and the tests
+learn(progress);
 await follow();

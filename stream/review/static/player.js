@@ -4,9 +4,10 @@
 const LATE_MS = 1000;
 
 export class Player extends EventTarget {
-  constructor(video, filmMs) {
+  constructor(video, film, filmMs) {
     super();
     this.video = video;
+    this.film = film;
     this.count = filmMs.length;
     this.frames = []; // frames that the film has
     this.times = []; // their times in seconds
@@ -17,34 +18,53 @@ export class Player extends EventTarget {
     });
     this.place = new Map(this.frames.map((frame, place) => [frame, place]));
     this.wanted = this.shown = 0;
-    this.ready = false;
+    this.watched = false;
+    this.presented = null; // the frame that the browser reported last
     this.exact = false; // the film stands on `shown`
+    this.pictured = false; // what the film shows is `shown`; else it must be covered
     this.seeking = false;
     this.playing = false;
     this.waiting = [];
   }
 
-  // Open the film; resolves when its first frame is on the screen.
-  async open(address) {
-    this.video.src = address;
-    await new Promise((resolve, reject) => {
-      this.video.addEventListener("loadeddata", resolve, { once: true });
-      this.video.addEventListener("error", () => reject(new Error("The browser cannot play the film.")), { once: true });
-    });
-    this.ready = true;
-    this.video.addEventListener("ended", () => this.pause());
-    this.video.requestVideoFrameCallback(this.onPicture);
-    this.seek(this.wanted);
+  // Whether the picture of a frame can be shown by now.
+  has(frame) {
+    return this.place.has(frame) && this.film.has(this.place.get(frame));
+  }
+
+  // More of the film is there: show what is waited for, or play on.
+  grow() {
+    if (this.playing) this.feed();
+    else if (!this.seeking && !this.exact && this.has(this.wanted)) this.go(this.wanted);
   }
 
   onPicture = (now, facts) => {
     this.video.requestVideoFrameCallback(this.onPicture);
     const frame = this.frames[this.nearest(facts.mediaTime)];
+    this.presented = frame;
     if (this.seeking) {
-      if (frame === this.target) this.arrive(frame);
+      if (frame === this.target && !this.loading) this.arrive(frame);
       return;
     }
-    if (this.playing) this.show((this.wanted = frame));
+    if (!this.playing) return;
+    this.pictured = true;
+    this.show((this.wanted = frame));
+    if (frame === this.frames.at(-1)) this.pause();
+    else this.feed();
+  };
+
+  // Have what comes next at hand, and go on if the picture stood still for want of it.
+  feed() {
+    const place = this.place.get(this.shown);
+    this.film.load(place, true).then(() => {
+      if (this.playing && this.video.paused) this.video.play().catch(() => this.stop());
+    }, this.fail);
+  }
+
+  fail = (error) => {
+    if (this.playing) this.stop();
+    this.dispatchEvent(new CustomEvent("broken", { detail: error }));
+    this.go(this.wanted);
   };
 
   seek(frame) {
@@ -59,10 +79,10 @@ export class Player extends EventTarget {
 
   go(frame) {
     this.wanted = Math.max(0, Math.min(this.count - 1, frame));
-    if (!this.ready || !this.place.has(this.wanted)) {
+    if (!this.has(this.wanted)) {
       if (this.playing) this.stop();
       clearTimeout(this.late);
-      this.seeking = this.exact = false;
+      this.seeking = this.exact = this.pictured = false;
       this.show(this.wanted);
       this.settle();
       return;
@@ -73,19 +93,26 @@ export class Player extends EventTarget {
 
   begin() {
     if (this.exact && this.shown === this.wanted) return this.settle();
-    this.seeking = true;
-    this.target = this.wanted;
-    this.video.currentTime = this.middle(this.place.get(this.target));
-    this.watch();
-    this.dispatchEvent(new CustomEvent("seeking"));
+    this.seeking = this.loading = true;
+    const target = (this.target = this.wanted);
+    this.film.load(this.place.get(target)).then(() => {
+      if (!this.seeking || this.target !== target) return;
+      if (this.wanted !== target) return this.begin();
+      this.loading = false;
+      if (!this.watched) this.video.requestVideoFrameCallback(this.onPicture);
+      this.watched = true;
+      this.video.currentTime = this.middle(this.place.get(target));
+      this.watch();
+    }, this.fail);
   }
 
-  // A browser need not present a picture that is on the screen already; its clock tells then.
+  // A browser need not present a picture that is on the screen already. A picture that does not come
+  // is asked for again; nothing else may be taken for it.
   watch() {
     clearTimeout(this.late);
     this.late = setTimeout(() => {
       const there = this.frames[this.nearest(this.video.currentTime)];
-      if (!this.video.seeking && there === this.target) this.arrive(there);
+      if (!this.video.seeking && there === this.target && this.presented === there) this.arrive(there);
       else this.begin();
     }, LATE_MS);
   }
@@ -93,7 +120,7 @@ export class Player extends EventTarget {
   arrive(frame) {
     clearTimeout(this.late);
     this.seeking = false;
-    this.exact = true;
+    this.exact = this.pictured = true;
     this.show(frame);
     if (frame !== this.wanted) this.begin();
     else this.settle();
@@ -116,12 +143,20 @@ export class Player extends EventTarget {
   }
 
   play() {
-    if (!this.ready || this.playing) return;
-    if (this.shown >= this.frames[this.frames.length - 1]) this.video.currentTime = 0;
+    if (this.playing) return;
+    if (this.seeking) return void this.waiting.push(() => this.play());
+    if (this.shown >= this.frames.at(-1)) return this.replay();
+    if (!this.pictured) return;
     this.playing = true;
     this.exact = false;
     this.video.play().catch(() => this.stop());
+    this.feed();
     this.dispatchEvent(new CustomEvent("state"));
+  }
+
+  async replay() {
+    this.seek(this.frames[0]);
+    if ((await this.settled()) === this.frames[0]) this.play();
   }
 
   stop() {

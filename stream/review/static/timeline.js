@@ -3,6 +3,7 @@
 const COLOURS = { accepted: "#5fc98f", rejected: "#f0736a", labelled: "#6cb6ff" };
 const LINE = "#9fb4c8";
 const DIM = "#8e99a3";
+const FILLED = "#4d6175";
 const PAD = { left: 34, right: 12, top: 16, labels: 10, axis: 16 };
 
 export class Timeline {
@@ -12,6 +13,7 @@ export class Timeline {
     this.count = clip.places.length;
     this.times = clip.times ?? clip.places.map((_, index) => index);
     this.calls = new Map();
+    this.filled = []; // runs of frames whose picture is there
     this.current = 0;
     new ResizeObserver(() => this.draw()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => {
@@ -47,6 +49,19 @@ export class Timeline {
     return best > 0 && time - this.times[best - 1] < this.times[best] - time ? best - 1 : best;
   }
 
+  // Show which frames have their picture by now.
+  fill(frames, film) {
+    this.filled = [];
+    for (let place = 0; place < frames.length; place++) {
+      if (!film.has(place)) continue;
+      const from = place;
+      while (place + 1 < frames.length && film.has(place + 1)) place++;
+      this.filled.push([frames[from], frames[place]]);
+    }
+    this.fixed = null;
+    this.draw();
+  }
+
   mark(calls) {
     this.calls = calls;
     this.fixed = null;
@@ -76,7 +91,7 @@ export class Timeline {
     pen.scale(scale, scale);
     const x = this.x(this.times[this.current]);
     pen.fillStyle = "#fff";
-    pen.fillRect(x - 0.75, PAD.top - 10, 1.5, height - PAD.axis - PAD.top + 10);
+    pen.fillRect(x - 0.75, PAD.top + 3, 1.5, height - PAD.axis - PAD.top - 3); // below the numbers
   }
 
   drawFixed(pen, width, height) {
@@ -89,6 +104,11 @@ export class Timeline {
       this.drawDoubt(pen, bottom);
       this.drawProbs(pen, y);
       this.drawKeys(pen);
+    }
+    pen.fillStyle = FILLED;
+    for (const [first, last] of this.filled) {
+      const x = this.x(this.times[first]);
+      pen.fillRect(x - 1, bottom + PAD.labels, this.x(this.times[last]) - x + 2, 2);
     }
     for (const [frame, call] of this.calls) {
       pen.fillStyle = COLOURS[call.decision];
@@ -161,17 +181,23 @@ export class Timeline {
     });
   }
 
+  // Numbers of neighbours are moved apart, or two of them would read as one.
   drawKeys(pen) {
     pen.textAlign = "center";
-    for (const { rank, index } of this.clip.said.keys) {
+    pen.fillStyle = "#e8b64c";
+    let free = 0;
+    for (const { rank, index } of this.clip.said.keys.toSorted((a, b) => a.index - b.index)) {
       const x = this.x(this.times[index]);
-      pen.fillStyle = "#e8b64c";
       pen.beginPath();
       pen.moveTo(x, PAD.top + 3);
       pen.lineTo(x - 4, PAD.top - 3);
       pen.lineTo(x + 4, PAD.top - 3);
       pen.fill();
-      pen.fillText(String(rank), x, 7);
+      const half = pen.measureText(String(rank)).width / 2;
+      const at = Math.max(x, free + half);
+      if (at - x > 14) continue;
+      pen.fillText(String(rank), at, 7);
+      free = at + half + 4;
     }
   }
 }

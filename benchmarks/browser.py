@@ -150,6 +150,12 @@ class Page:
         assert shown is not None
         return shown.astype(np.uint8, copy=False)
 
+    def print(self, path: Path) -> Path:
+        """Write what a printer would get as PDF."""
+        options = {"printBackground": True, "preferCSSPageSize": True}
+        path.write_bytes(base64.b64decode(self.call("Page.printToPDF", **options)["data"]))
+        return path
+
     def _note(self, message: Any) -> None:
         kind, facts = message.get("method"), message.get("params", {})
         if kind == "Runtime.exceptionThrown":
