@@ -171,8 +171,7 @@ def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
 def _replay_one(clip: str, job: Job, out: Path, ahead: Ahead) -> Outcome:
     try:
         with console.progress(Path(clip).name) as tick:
-            count = lambda source: tick(source.info.frame_count)  # noqa: E731
-            return replay_clip(clip, job, out, count, ahead)
+            return replay_clip(clip, job, out, lambda source: tick(source.info.frame_count), ahead)
     except StreamError as error:
         _log.debug("a clip was not analysed", exc_info=True)
         console.fail(str(error))

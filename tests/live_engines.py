@@ -57,8 +57,7 @@ class Misbehaving:
             return self.engine.submit(frames)
         self.spoilt += len(frames)
         if self.name in ANSWERS:
-            spec = self.engine.model.spec
-            return Spoilt(self.engine.submit(frames), ANSWERS[self.name], spec)
+            return Spoilt(self.engine.submit(frames), ANSWERS[self.name])
         getattr(self, self.name)()
         return self.engine.submit(frames)
 
@@ -92,17 +91,14 @@ class Misbehaving:
 
 @dataclasses.dataclass
 class Spoilt:
-    """An answer that is not what the engine said, checked as every engine does."""
+    """An answer that is not what the engine said."""
 
     pending: object
     spoil: object
-    spec: object
 
     def result(self):
         output = self.pending.result()
-        spoilt = dataclasses.replace(output, **self.spoil(output))
-        spoilt.check(self.spec)
-        return spoilt
+        return dataclasses.replace(output, **self.spoil(output))
 
 
 def open_chosen(config, wanted, smaller):

@@ -104,7 +104,8 @@ class Analyser:
         if started.pending is None:
             return self._without_answer(started, started.answer)
         try:
-            output = started.pending.result()  # checked: no NaN becomes a score (F08)
+            output = started.pending.result()
+            output.check(self.spec)  # F08, whoever made the engine: no NaN becomes a score
         except EngineError as error:
             return self._without_answer(started, _failed(error))
         engine_ns = time.perf_counter_ns() - started.submitted_ns
