@@ -59,6 +59,7 @@ def test_f10_a_child_lost_while_it_waited_does_not_cost_its_input(nursery, clips
         turns = ahead.each(clips)
         frames(ahead, next(turns))
         nursery._zygote.kill()
+        nursery._zygote.wait()
         assert frames(ahead, next(turns)) == 6
 
 

@@ -89,7 +89,7 @@ class _Forked:
             self._leash.settimeout(timeout_s)
             try:
                 told = self._leash.recv(4)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):  # the latter when there is no time to wait
                 return None
             # Without a word the zygote has gone, and took the child along.
             self._code = int.from_bytes(told, signed=True) if told else -signal.SIGKILL

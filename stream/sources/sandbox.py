@@ -132,6 +132,10 @@ class SandboxedSource(Closing):
             raise
         return self
 
+    def ended(self) -> bool:
+        """Return whether the child has ended; what it said may still be unread."""
+        return self._child.exit_code(0) is not None
+
     @property
     def info(self) -> SourceInfo:
         """Facts known before the first frame."""
