@@ -194,8 +194,7 @@ class SandboxedSource(Closing):
             self._done = True
             if count == 0:
                 raise
-            found = Problem(error.fault, f"{error.problem} after {count} frames", True)
-            self._problems = (*self._problems, found)
+            self._problems += (Problem(error.fault, f"{error.problem} after {count} frames", True),)
             return None
         self._done, self._problems = True, message.problems
         self._child.kill()  # so that it is gone by the time of `close`
