@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from benchmarks.cpu_time import family_cpu_s
 from benchmarks.loops import Loop
 from benchmarks.replay_stages import stage_costs
 from engines.base import Engine
+from stream.errors import StreamError
 from stream.job import Job
-from stream.replay import look_ahead, record_clip
+from stream.recording import Recording, Result
+from stream.replay import Outcome, analyse_clip, replay_clips
+from stream.sources.open import Ahead
 from stream.sources.video import open_video
 
 COPIES = 20
@@ -64,21 +67,24 @@ def race(loops: Mapping[str, Loop], engine: Engine, clips: Sequence[str], rounds
     return laps
 
 
-def our_loop(job: Job) -> Loop:
-    """Return replay itself: journal on, report off."""
+def our_loop(job: Job, end: Callable[[Recording], Result] = Recording.seal) -> Loop:
+    """Return replay itself, journal on, without report unless `end` writes one."""
 
     def run(paths: Sequence[str]) -> int:
-        with (
-            tempfile.TemporaryDirectory(prefix="sonostream-bench-") as folder,
-            look_ahead(job) as ahead,
-        ):
-            done = [
-                record_clip(path, job, Path(folder), lambda _source: None, ahead)
-                for path in ahead.each(paths)
-            ]
-        return sum(one.manifest.ledger["grabbed"] for one in done)
+        with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as folder:
+
+            def analyse(path: str, ahead: Ahead) -> Recording:
+                return analyse_clip(path, job, Path(folder), lambda _source: None, ahead)
+
+            return sum(_frames(outcome) for outcome in replay_clips(paths, job, analyse, end))
 
     return run
+
+
+def _frames(outcome: Outcome) -> int:
+    if isinstance(outcome, StreamError):
+        raise outcome
+    return outcome.manifest.ledger["grabbed"]
 
 
 def _time(loop: Loop, clips: Sequence[str]) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from stream.archive.worklist import WorkList
 from stream.engine_flags import DEFAULT_FLAGS, EngineFlags, choose
 from stream.errors import UsageError
 from stream.hold import held
-from stream.replay import PARTIAL
+from stream.recording import PARTIAL
 from stream.replay_command import DEFAULT_ANALYSIS, AnalysisFlags
 from stream.report.wording import printable
 

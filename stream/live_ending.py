@@ -8,7 +8,8 @@ from pathlib import Path
 from engines.errors import EngineError
 from stream import console
 from stream.live.supervisor.supervisor import Ending
-from stream.replay import PARTIAL, finish
+from stream.recording import PARTIAL
+from stream.replay import finish
 from stream.session.manifest import JOURNAL, MANIFEST, Manifest, read_manifest, write_manifest
 from stream.session.unsealed import settle_unsealed
 

@@ -6,58 +6,35 @@ import gc
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import msgspec
 
-from engines.errors import EngineError
 from stream.analysis.analyser import Analyser
-from stream.errors import SourceError, StorageError
-from stream.frame import Frame, Prediction
+from stream.errors import SourceError, StorageError, StreamError
 from stream.job import Job
+from stream.recording import Recording, Result
 from stream.report.wording import printable
 from stream.report.write import write_report
 from stream.session.content import read_content
-from stream.session.journal import Journal
-from stream.session.manifest import (
-    JOURNAL,
-    MANIFEST,
-    Input,
-    Manifest,
-    file_digests,
-    utc_now,
-    versions,
-    write_manifest,
-)
-from stream.session.record import Recorder
-from stream.sources.base import Problem, Source
+from stream.session.manifest import MANIFEST, Manifest, file_digests, write_manifest
+from stream.sources.base import Source
 from stream.sources.open import Ahead, SourceOptions
 from stream.sources.sandbox_wire import Preparation
 
 REPORT = "report"
-PARTIAL = 4
-"""Exit status of a result from which something is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A finished session."""
-
-    folder: Path
-    manifest: Manifest
-    withdrawn: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """5 when the engine failed its probe or answered for no frame, 4 for a partial input."""
-        ledger = self.manifest.ledger
-        if self.withdrawn or (ledger["failed_infer"] and not ledger["analysed"]):
-            return EngineError.exit_code
-        return PARTIAL if self.manifest.partial else 0
+OnFrame = Callable[[Source], None]
+Outcome = Result | StreamError
+"""What came of a clip."""
+T = TypeVar("T")
 
 
 def look_ahead(job: Job) -> Ahead:
@@ -69,20 +46,29 @@ def look_ahead(job: Job) -> Ahead:
 
 
 def replay_clip(
-    uri: str, job: Job, out: Path, on_frame: Callable[[Source], None], ahead: Ahead | None = None
+    uri: str, job: Job, out: Path, on_frame: OnFrame, ahead: Ahead | None = None
 ) -> Result:
     """Analyse every frame of a clip, then write its report and seal the session folder.
 
-    Parameters and errors are those of `record_clip`.
+    Parameters and errors are those of `analyse_clip`.
     """
-    recorded = record_clip(uri, job, out, on_frame, ahead)
-    return replace(recorded, manifest=finish(recorded.folder, recorded.manifest))
+    return end_with_report(analyse_clip(uri, job, out, on_frame, ahead))
 
 
 def record_clip(
-    uri: str, job: Job, out: Path, on_frame: Callable[[Source], None], ahead: Ahead | None = None
+    uri: str, job: Job, out: Path, on_frame: OnFrame, ahead: Ahead | None = None
 ) -> Result:
     """Analyse every frame of a clip into the journal of a new session folder, without a report.
+
+    Parameters and errors are those of `analyse_clip`.
+    """
+    return analyse_clip(uri, job, out, on_frame, ahead).seal()
+
+
+def analyse_clip(
+    uri: str, job: Job, out: Path, on_frame: OnFrame, ahead: Ahead | None = None
+) -> Recording:
+    """Analyse every frame of a clip; what comes back is still to be sealed.
 
     Parameters
     ----------
@@ -108,78 +94,60 @@ def record_clip(
                 source.info.name, "no frame in it", "expected at least one", fault="V04"
             )
         with new_folder(out, source.info.name) as folder:
-            recording = _Recording(uri, source, job, folder)
+            recording = Recording(uri, source, job, folder)
             recording.run(
                 analyser.run(itertools.chain([first], frames), job.config.every), on_frame
             )
-    return Result(folder, recording.manifest, recording.withdrawn is not None)
+    return recording
 
 
-class _Recording:
-    """One session under way; its folder says that it is not complete until it is."""
+def end_with_report(recording: Recording) -> Result:
+    """Seal what was analysed, with its report; errors are those of `Recording.seal`."""
+    result = recording.seal()
+    return replace(result, manifest=finish(result.folder, result.manifest))
 
-    def __init__(self, uri: str, source: Source, job: Job, folder: Path) -> None:
-        self._uri, self._source, self._job, self._folder = uri, source, job, folder
-        self._journal = Journal(folder / JOURNAL)
-        self._recorder = Recorder(self._journal, job.engine.model.spec, job.config)
-        self.withdrawn: Problem | None = None
-        self._seal(False)
 
-    def run(
-        self, answers: Iterator[tuple[Frame, Prediction]], on_frame: Callable[[Source], None]
-    ) -> None:
-        """Record every answer; whatever happens, close the journal and say how far it came.
+def replay_clips(
+    clips: Sequence[str],
+    job: Job,
+    analyse: Callable[[str, Ahead], Recording],
+    end: Callable[[Recording], Result],
+) -> Generator[Outcome, None, None]:
+    """Yield the outcome of each clip in order; one is ended while the next is analysed.
 
-        An engine that fails its known-answer probe, or whose device fails, ends the recording;
-        what it said since the last good probe is withdrawn.
-        """
-        complete = sealed = False
-        try:
-            for frame, prediction in answers:
-                self._recorder.add(frame, prediction)
-                on_frame(self._source)
-                if not self._holds(last=False):
-                    break
-            complete = not self.withdrawn and self._holds(last=True)
-        except EngineError as error:
-            self._withdraw(error)
-        finally:
-            try:
-                with self._journal:
-                    self._recorder.seal(self._job.explain)
-                sealed = True
-            finally:
-                self._seal(complete and sealed)
+    A bad clip does not stop it, a full disk or a failed engine does.
 
-    def _holds(self, *, last: bool) -> bool:
-        """Ask for the known answers where that is due; take back what is in doubt."""
-        watch = self._job.watch
-        if watch is None:
-            return True
-        try:
-            if last:
-                watch.check()
-            elif not watch.check_if_due():
-                return True
-        except EngineError as error:
-            self._withdraw(error)
-            return False
-        self._recorder.confirm()
-        return True
+    Parameters
+    ----------
+    analyse : makes a recording of a clip, such as `analyse_clip`
+    end : seals it, in a thread of its own
+    """
+    with look_ahead(job) as ahead, ThreadPoolExecutor(1, "ending") as behind:
+        waiting: deque[Future[Outcome]] = deque()
+        for clip in ahead.each(clips):
+            recording = _attempt(partial(analyse, clip, ahead))
+            waiting.append(behind.submit(_end, recording, end))
+            good = isinstance(recording, Recording) and not recording.withdrawn
+            known = [waiting.popleft().result() for _ in range(len(waiting) - good)]
+            yield from known
+            if any(map(_ends_all, known)):
+                break
+        yield from (one.result() for one in waiting)
 
-    def _withdraw(self, error: EngineError) -> None:
-        count = self._recorder.withdraw(str(error))
-        text = f"{error.problem}; {count} answers since the last good probe withdrawn"
-        self.withdrawn = Problem(error.fault or "F07", text, True)
 
-    def _seal(self, complete: bool) -> None:
-        problems = [*self._source.problems, *_engine_problems(self._recorder.ledger.totals())]
-        if self.withdrawn:
-            problems = [*self._source.problems, self.withdrawn]
-        self.manifest = _manifest(
-            self._uri, self._source, self._job, self._recorder, complete, problems
-        )
-        write_manifest(self._folder, self.manifest)
+def _attempt(work: Callable[[], T]) -> T | StreamError:
+    try:
+        return work()
+    except StreamError as error:
+        return error
+
+
+def _end(recording: Recording | StreamError, end: Callable[[Recording], Result]) -> Outcome:
+    return recording if isinstance(recording, StreamError) else _attempt(partial(end, recording))
+
+
+def _ends_all(outcome: Outcome) -> bool:
+    return outcome.withdrawn if isinstance(outcome, Result) else isinstance(outcome, StorageError)
 
 
 def check_name(uri: str) -> None:
@@ -250,39 +218,3 @@ def make_folder(out: Path, name: str) -> Path:
     except OSError as error:
         raise StorageError(str(out), f"cannot be written: {error.strerror}") from error
     raise AssertionError("unreachable")
-
-
-def _manifest(
-    uri: str,
-    source: Source,
-    job: Job,
-    recorder: Recorder,
-    complete: bool,
-    problems: Sequence[Problem],
-) -> Manifest:
-    info = source.info
-    return Manifest(
-        created=utc_now(),
-        complete=complete,
-        partial=any(problem.partial for problem in problems),
-        problems=tuple(f"[{problem.fault}] {problem.text}" for problem in problems),
-        input=Input(
-            uri=uri if info.kind == "phantom" else str(Path(uri).absolute()),
-            stream_index=job.stream_index,
-            info=info,
-        ),
-        model=job.model,
-        config=job.config,
-        explain="ig" if job.explain else None,
-        verdict=recorder.tracker.verdict(),
-        ledger=recorder.ledger.totals(),
-        versions=versions(),
-        files={},
-    )
-
-
-def _engine_problems(ledger: Mapping[str, int]) -> tuple[Problem, ...]:
-    failed = ledger["failed_infer"]
-    if not failed:
-        return ()
-    return (Problem("F08", f"the model gave no usable answer for {failed} frames", True),)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,14 +25,14 @@ from stream.errors import StorageError, StreamError, UsageError
 from stream.explain import open_explainer
 from stream.job import Job, model_used
 from stream.live_again import verify_live
-from stream.replay import PARTIAL, Result, look_ahead, replay_clip
+from stream.recording import PARTIAL, Recording, Result
+from stream.replay import Outcome, analyse_clip, end_with_report, replay_clips
 from stream.sources.discover import find_clips
 from stream.sources.nursery import Nursery
 from stream.sources.open import Ahead
 
 DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
 _log = logging.getLogger(__name__)
-Outcome = Result | StreamError
 
 
 @Parameter(name="*")
@@ -153,14 +155,14 @@ def demo(
 
 
 def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
-    """Replay clip by clip; a bad clip does not end it, a full disk or a bad engine does."""
+    """Replay clip by clip; what is wrong with one is told as soon as it is known."""
     outcomes: list[Outcome] = []
-    with look_ahead(job) as ahead:
-        for clip in ahead.each(clips):
-            outcomes.append(_replay_one(clip, job, out, ahead))
-            last = outcomes[-1]
-            if isinstance(last, StorageError) or (isinstance(last, Result) and last.withdrawn):
-                break
+    with closing(replay_clips(clips, job, partial(_analyse, job, out), end_with_report)) as found:
+        for outcome in found:
+            if isinstance(outcome, StreamError):
+                _log.debug("a clip was not analysed", exc_info=outcome)
+                console.fail(str(outcome))
+            outcomes.append(outcome)
     left = clips[len(outcomes) :]
     if left:
         names = ", ".join(Path(clip).name for clip in left[:5])
@@ -168,14 +170,9 @@ def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
     return outcomes
 
 
-def _replay_one(clip: str, job: Job, out: Path, ahead: Ahead) -> Outcome:
-    try:
-        with console.progress(Path(clip).name) as tick:
-            return replay_clip(clip, job, out, lambda source: tick(source.info.frame_count), ahead)
-    except StreamError as error:
-        _log.debug("a clip was not analysed", exc_info=True)
-        console.fail(str(error))
-        return error
+def _analyse(job: Job, out: Path, clip: str, ahead: Ahead) -> Recording:
+    with console.progress(Path(clip).name) as tick:
+        return analyse_clip(clip, job, out, lambda source: tick(source.info.frame_count), ahead)
 
 
 def _show(clips: Sequence[str], outcomes: Sequence[Outcome], json: bool) -> None:

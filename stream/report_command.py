@@ -22,7 +22,8 @@ from stream.exports import (
     read_burned_in,
     read_exports,
 )
-from stream.replay import PARTIAL, REPORT
+from stream.recording import PARTIAL
+from stream.replay import REPORT
 from stream.report.content import ReportContent
 from stream.report.files import cannot_write, make_folder, write_whole
 from stream.report.write import DEFAULT, PDF, Encoded, Format, encode_report, format_of, write_files

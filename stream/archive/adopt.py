@@ -14,7 +14,7 @@ from pathlib import Path
 from stream.archive.facts import read_facts
 from stream.archive.records import SESSIONS, WORK, Outcome, Settings
 from stream.errors import StorageError
-from stream.replay import PARTIAL
+from stream.recording import PARTIAL
 from stream.session.manifest import MANIFEST, Manifest, file_digests, read_manifest
 
 

@@ -24,7 +24,8 @@ from stream.archive.scan import digest_of, look_again
 from stream.errors import SourceError, StorageError, StreamError, UsageError
 from stream.explain import open_explainer
 from stream.job import Job
-from stream.replay import Result, check_name, record_clip, replay_clip
+from stream.recording import Result
+from stream.replay import check_name, record_clip, replay_clip
 from stream.session.manifest import file_digests, write_manifest
 from stream.sources.base import Source
 from stream.sources.nursery import Nursery

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
-from stream.report.content import ReportContent
+from stream.report.content import KeyFrame, ReportContent
 from stream.report.files import make_folder, write_whole
 from stream.report.html import encode_html
 from stream.report.plain import encode_frame, encode_map
@@ -17,6 +21,8 @@ Format = Literal["csv", "png", "pdf", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT: frozenset[Format] = frozenset({"csv", "png", "html"})
 PDF, PAGE = "report.pdf", "index.html"
+_DRAWING = Lock()
+"""For OpenCV does not say that threads may share its font."""
 
 
 class Encoded(NamedTuple):
@@ -85,10 +91,25 @@ def encode_report(content: ReportContent, formats: Set[Format]) -> Iterator[Enco
 
 
 def _encode_pictures(content: ReportContent) -> Iterator[Encoded]:
-    for number, key in enumerate(content.key_frames, 1):
-        yield Encoded("png", f"frame_{number}.png", draw_panel(content, key).encode_png())
-        yield Encoded("png", f"frame_{number}_plain.png", encode_frame(content, key))
-        yield Encoded("png", f"frame_{number}_map.png", encode_map(content, key))
-        if key.explained is not None:
-            panel = draw_panel(content, key, explained=True)
-            yield Encoded("png", f"frame_{number}_ig.png", panel.encode_png())
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # most of it is OpenCV's work
+        keys = enumerate(content.key_frames, 1)
+        yield from chain.from_iterable(pool.map(lambda key: _encode_key(content, *key), keys))
+
+
+def _encode_key(content: ReportContent, number: int, key: KeyFrame) -> list[Encoded]:
+    pictures = {
+        "": _encode_panel(content, key),
+        "_plain": encode_frame(content, key),
+        "_map": encode_map(content, key),
+    }
+    if key.explained is not None:
+        pictures["_ig"] = _encode_panel(content, key, explained=True)
+    return [
+        Encoded("png", f"frame_{number}{suffix}.png", data) for suffix, data in pictures.items()
+    ]
+
+
+def _encode_panel(content: ReportContent, key: KeyFrame, *, explained: bool = False) -> bytes:
+    with _DRAWING:
+        panel = draw_panel(content, key, explained=explained)
+    return panel.encode_png()

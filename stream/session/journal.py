@@ -125,7 +125,7 @@ class Journal(Closing):
         self._rows: list[FrameRow] = []
         self._flushed_ns = time.monotonic_ns()
         with storage_errors(path):
-            self._db = sqlite3.connect(path)
+            self._db = sqlite3.connect(path, check_same_thread=False)  # one at a time
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={self.synchronous}")
             self._db.executescript(self.schema)
