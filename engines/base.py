@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,24 +42,27 @@ class EngineOutput:
         EngineError
             With fault F08.
         """
-        classes = len(spec.classes)
-        shapes = [a.shape for a in (self.logits, self.probs, self.cam, self.features)]
-        if [s[1:2] for s in shapes[:3]] != [(classes,)] * 3 or [len(s) for s in shapes] != [
-            2,
-            2,
-            4,
-            2,
-        ]:
-            raise EngineError(
-                spec.name,
-                f"outputs have shapes {shapes}",
-                f"expected {classes} classes",
-                fault="F08",
-            )
-        if not all(
-            np.isfinite(a).all() for a in (self.logits, self.probs, self.cam, self.features)
+        count, classes = len(self.probs), len(spec.classes)
+        if not (
+            self.logits.shape == self.probs.shape == self.cam.shape[:2] == (count, classes)
+            and self.cam.ndim == 4
+            and self.features.ndim == 2
+        ):
+            shapes = [a.shape for a in (self.logits, self.probs, self.cam, self.features)]
+            problem, wanted = f"outputs have shapes {shapes}", f"expected {classes} classes"
+            raise EngineError(spec.name, problem, wanted, fault="F08")
+        if not (
+            _finite(self.logits)
+            and _finite(self.probs)
+            and _finite(self.cam)
+            and _finite(self.features)
         ):
             raise EngineError(spec.name, "outputs hold NaN or infinity", fault="F08")
+
+
+def _finite(values: NDArray[np.float32]) -> bool:
+    """Return whether every value is finite: what is not stays so in a sum."""
+    return math.isfinite(np.add.reduce(values, axis=None, dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,17 @@ class Pixels:
     full_range: bool = True
 
     def __post_init__(self) -> None:
-        shapes = [plane.shape for plane in self.planes]
-        single = len(shapes) == 1 and (len(shapes[0]) == 2 or shapes[0][2:] == (3,))
-        triple = len(shapes) == 3 and all(len(s) == 2 for s in shapes) and shapes[1] == shapes[2]
-        if not (single or triple) or any(plane.dtype != np.uint8 for plane in self.planes):
+        first, *chroma = self.planes
+        if len(chroma) == 2:
+            u, v = chroma
+            fit = (
+                first.ndim == u.ndim == 2 and u.shape == v.shape and u.dtype == v.dtype == np.uint8
+            )
+        else:
+            fit = not chroma and (first.ndim == 2 or first.shape[2:] == (3,))
+        if not fit or first.dtype != np.uint8 or not first.size:
+            shapes = [plane.shape for plane in self.planes]
             raise ValueError(f"planes {shapes}: expected uint8 (H, W), (H, W, 3) or Y, U, V planes")
-        if 0 in self.planes[0].shape:
-            raise ValueError(f"planes {shapes}: the picture is empty")
 
     @property
     def shape_hw(self) -> tuple[int, int]:

@@ -70,10 +70,13 @@ class TopK:
 
     def __init__(self, spec: ModelSpec, config: AnalysisConfig) -> None:
         self._score, self._spec, self._config = find_score(config.score), spec, config
+        self._price = config.diversity / max(1, config.top_k - 1)
         self._kept: list[RankedFrame] = []
         self._units: list[NDArray[np.float32]] = []
-        self._lengths = np.zeros(0)
-        self._similarity = np.zeros((0, 0))
+        self._lengths, self._scores = np.ones(config.top_k), np.zeros(config.top_k)
+        self._similarity = np.zeros((config.top_k, config.top_k))
+        self._costs = np.zeros(config.top_k)
+        self._hopeless = -math.inf
 
     def offer(self, frame: Frame, prediction: Prediction, time_ns: int) -> RankedFrame | None:
         """Consider a valid frame; return it as kept, or None when it is not good enough.
@@ -83,40 +86,34 @@ class TopK:
         """
         where = place(frame.pixels.shape_hw, self._spec.input_wh, self._spec.fit)
         score = self._score(prediction, self._spec, where)
-        candidate = RankedFrame(frame, prediction, time_ns, score.value, score.parts)
-        if len(self._kept) == self._config.top_k and score.value <= self._worst_case():
+        if score.value <= self._hopeless:
             return None
-        assert prediction.features is not None
-        length = max(math.sqrt(np.dot(prediction.features, prediction.features)), 1e-12)
-        unit = prediction.features / np.float32(length)
+        features = prediction.features
+        assert features is not None
+        length = max(math.sqrt(np.dot(features, features)), 1e-12)
+        unit = features / np.float32(length)
         sines = self._sines(unit)
-        if ((sines < COPY_ANGLE) & (abs(length / self._lengths - 1) < COPY_ANGLE)).any():
+        if self._is_copy(sines, length):
             return None
-        near = [self._near(candidate, kept) for kept in self._kept]
+        near = [self._near(time_ns, kept) for kept in self._kept] if frame.pts_ns is not None else 0
         similar = 0.5 * np.array(near) + 0.5 * (1 - sines)
-        if len(self._kept) < self._config.top_k:
-            return self._add(candidate, unit, length, similar)
-        loser = self._best_swap(candidate.score, similar)
-        if loser is None:
+        index = self._place(score.value, similar)
+        if index is None:
             return None
-        candidate = replace(candidate, displaced=self._kept[loser].frame.id)
-        self._remove(loser)
-        return self._add(candidate, unit, length, np.delete(similar, loser))
+        gone = self._kept[index].frame.id if index < len(self._kept) else None
+        own = keep_frame(frame)
+        kept = RankedFrame(own, prediction, time_ns, score.value, score.parts, gone)
+        self._put(index, kept, unit, length, similar)
+        return kept
 
     def ranked(self) -> tuple[RankedFrame, ...]:
         """Return the kept frames, best first; of equals the earlier one."""
         order = sorted(self._kept, key=lambda kept: (-kept.score, kept.frame.id))
         return tuple(replace(kept, rank=rank) for rank, kept in enumerate(order, 1))
 
-    def _worst_case(self) -> float:
-        """Return a score below which no swap can gain: the least score less its whole penalty."""
-        return min(kept.score for kept in self._kept) - self._config.diversity
-
-    def _near(self, candidate: RankedFrame, kept: RankedFrame) -> float:
-        """Return nearness in time in [0, 1]; 0 for pictures without time."""
-        if candidate.frame.pts_ns is None:
-            return 0.0
-        apart_s = abs(candidate.time_ns - kept.time_ns) * 1e-9
+    def _near(self, time_ns: int, kept: RankedFrame) -> float:
+        """Return nearness in time in [0, 1]."""
+        apart_s = abs(time_ns - kept.time_ns) * 1e-9
         return max(0.0, 1.0 - apart_s / self._config.moment_s)
 
     def _sines(self, unit: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -127,34 +124,37 @@ class TopK:
         cosines = np.array([np.dot(unit, other) for other in self._units], np.float64)
         return np.sqrt(np.maximum(0.0, 1.0 - cosines * cosines))
 
-    def _best_swap(self, score: float, similar: NDArray[np.float64]) -> int | None:
-        scores = np.array([kept.score for kept in self._kept])
-        price = self._config.diversity / max(1, self._config.top_k - 1)
-        cost_now = self._similarity.sum(axis=1)
+    def _is_copy(self, sines: NDArray[np.float64], length: float) -> bool:
+        return any(
+            sine < COPY_ANGLE and abs(length / other - 1) < COPY_ANGLE
+            for sine, other in zip(sines.tolist(), self._lengths.tolist(), strict=False)
+        )
+
+    def _place(self, score: float, similar: NDArray[np.float64]) -> int | None:
+        """Return where a frame goes: behind the others, or in place of the one to lose."""
+        if len(self._kept) < self._config.top_k:
+            return len(self._kept)
         cost_then = similar.sum() - similar
-        gains = (score - scores) - price * (cost_then - cost_now)
-        best = [index for index, gain in enumerate(gains) if gain >= gains.max() - TIE]
+        gains = (score - self._scores) - self._price * (cost_then - self._costs)
+        best = np.flatnonzero(gains >= gains.max() - TIE).tolist()
         latest = max(best, key=lambda index: self._kept[index].frame.id)
         return latest if gains[latest] > MIN_GAIN else None
 
-    def _add(
+    def _put(
         self,
+        index: int,
         kept: RankedFrame,
         unit: NDArray[np.float32],
         length: float,
         similar: NDArray[np.float64],
-    ) -> RankedFrame:
-        count = len(self._kept)
-        grown = np.zeros((count + 1, count + 1))
-        grown[:count, :count] = self._similarity
-        grown[count, :count] = grown[:count, count] = similar
-        self._similarity = grown
-        self._kept.append(replace(kept, frame=keep_frame(kept.frame)))
-        self._units.append(unit)
-        self._lengths = np.append(self._lengths, length)
-        return kept
-
-    def _remove(self, index: int) -> None:
-        del self._kept[index], self._units[index]
-        self._lengths = np.delete(self._lengths, index)
-        self._similarity = np.delete(np.delete(self._similarity, index, 0), index, 1)
+    ) -> None:
+        count = len(similar)
+        self._kept[index : index + 1], self._units[index : index + 1] = [kept], [unit]
+        self._lengths[index], self._scores[index] = length, kept.score
+        self._similarity[index, :count] = self._similarity[:count, index] = similar
+        self._similarity[index, index] = 0.0
+        self._costs = self._similarity.sum(axis=1)
+        if len(self._kept) == self._config.top_k:
+            # A frame that is like no other gains its score less one kept score, and the price
+            # that the kept frame cost.
+            self._hopeless = float((self._scores - self._price * self._costs).min()) + MIN_GAIN

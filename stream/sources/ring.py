@@ -85,14 +85,11 @@ class Ring:
         ValueError
             If the child does not own the slot or the planes do not fit into it.
         """
-        sizes = [math.prod(shape) for shape in shapes]
-        total = sum(sizes)
+        total = 0
+        for shape in shapes:
+            total += math.prod(shape) if min(shape) > 0 else self._slot_bytes + 1
         owned = 0 <= slot < self.slots and slot not in self._held and slot not in self._freed
-        if (
-            not owned
-            or total > self._slot_bytes
-            or any(side < 1 for shape in shapes for side in shape)
-        ):
+        if not owned or total > self._slot_bytes:
             raise ValueError(f"slot {slot} with {total} bytes is not the child's to give")
         place = slot * self._slot_bytes
         root = np.frombuffer(self._memory, np.uint8, total, place)
@@ -139,7 +136,6 @@ def split(root: NDArray[np.uint8], shapes: Sequence[Shape]) -> list[NDArray[np.u
     """Cut a flat array into planes that lie one after the other."""
     planes, start = [], 0
     for shape in shapes:
-        end = start + math.prod(shape)
-        planes.append(root[start:end].reshape(shape))
-        start = end
+        planes.append(np.ndarray(shape, np.uint8, root, start))
+        start += planes[-1].nbytes
     return planes
