@@ -14,6 +14,7 @@ from benchmarks.engine_rows import Row as EngineRow
 from benchmarks.engine_subjects import RANDOM, SHIPPED, Subject, open_subjects
 from benchmarks.engine_turns import Turns
 from benchmarks.engine_variants import calibrate_quickly, make_variants, measure_variants
+from benchmarks.gpu_bound import measure_bounds
 from benchmarks.plan import Plan
 from benchmarks.result import Part, Percentiles, Ratio, Role, Row, Skipped, figure
 from benchmarks.show import note
@@ -21,6 +22,7 @@ from engines.load import load_model
 
 ROUND_S, QUICK_S = 0.5, 0.1
 LEAST_ROUNDS = 3
+BANDWIDTH = "memory bandwidth"
 
 
 def measure(plan: Plan) -> Part:
@@ -35,7 +37,9 @@ def measure(plan: Plan) -> Part:
         name="engines",
         about=f"{plan.device}, {turns.rounds} rounds of {turns.round_s:g} s",
         rows=tuple(row for model in models for row in _rows(model)),
-        ratios=tuple(ratio for model in models for ratio in find_ratios(model)),
+        ratios=tuple(
+            ratio for model in models for ratio in (*find_ratios(model), *_of_bounds(model))
+        ),
         skipped=(*(skip for model in models for skip in _skipped(model)), *_absent(labels)),
         details={"rounds": turns.rounds, "round_s": turns.round_s, "models": models},
     )
@@ -46,10 +50,10 @@ def find_ratios(model: dict[str, Any]) -> Iterator[Ratio]:
 
     The rate is that of the fastest accepted bf16 or int8 engine at one frame a run, throughput,
     over OpenVINO's FP32 in the same setting; 0 when none was accepted. Random weights have no
-    such budget.
+    such budget, nor has a run for a card, which leaves the CPU's engines out.
     """
     label = model["label"]
-    if model["trained"]:
+    if model["trained"] and not _left_out(model):
         nothing: dict[str, Any] = {"over_fp32": 0.0, "over_fp32_rounds": [0.0]}
         counted = [row for row in model["rows"] if _counts(row)]
         best = max(counted, key=lambda row: row["over_fp32"], default=nothing)
@@ -58,6 +62,12 @@ def find_ratios(model: dict[str, Any]) -> Iterator[Ratio]:
     for part in model["cam"]:
         name = f"cam-{label}, {part['backend']} {part['precision']}"
         yield Ratio(name=name, values=tuple(part["ratio_rounds"]))
+
+
+def _left_out(model: dict[str, Any]) -> str:
+    """Return why OpenVINO was not run; empty when it was."""
+    reasons = (row.get("not_run", "") for row in model["rows"] if row["backend"] == "openvino")
+    return next(reasons, "")
 
 
 def _counts(row: dict[str, Any]) -> bool:
@@ -77,7 +87,10 @@ def _measure(subject: Subject, plan: Plan, folder: Path) -> dict[str, Any]:
     int8, words = _find_int8(subject, folder)
     memory = plan.memory and not plan.quick
     bench_of = Bench(subject, int8, plan.device, _turns(plan), memory, folder / "cache", note)
-    rows = bench_of.measure(_wanted_rows(plan))
+    wanted = _wanted_rows(plan)
+    rows = bench_of.measure(wanted)
+    batches = sorted({row.batch for row in wanted})
+    bounds, no_bounds = measure_bounds(subject.model, batches, _turns(plan).rounds, plan.device)
     cpus = [name for name in ("openvino", "onnxruntime") if not find_obstacle(name, "cpu")]
     note(f"{subject.label}: maps and explanations")
     int8_model = load_model(int8)
@@ -96,6 +109,8 @@ def _measure(subject: Subject, plan: Plan, folder: Path) -> dict[str, Any]:
         "judged_on": subject.judged.origin,
         "int8": words,
         "rows": rows,
+        "bounds": bounds,
+        "no_bounds": no_bounds,
         "cam": cams,
         "explain": explained,
         "variants": _measure_variants(subject, plan),
@@ -141,8 +156,35 @@ def _rows(model: dict[str, Any]) -> Iterator[Row]:
         for key in ("cold_s", "cached_s", "memory_mib"):
             if key in row:
                 yield figure(f"{name}, {key}", row[key])
+        if "busy_rounds" in row:
+            shares = tuple(row["busy_rounds"])
+            yield Row(name=f"{name}, GPU busy", unit="of the time", values=shares)
+    yield from _bound_rows(model)
     for part in model["explain"]:
         yield figure(f"{label}, {part['what']} on {part['backend']}_ms", part["ms"])
+
+
+def _bound_rows(model: dict[str, Any]) -> Iterator[Row]:
+    """Yield the card's bandwidth, and the rates that it allows."""
+    for bound in model["bounds"]:
+        name, rates = _bound_title(model["label"], bound), tuple(bound["fps_rounds"])
+        yield Row(name=name, unit="frames/s", role="limit", values=rates)
+    for bound in model["bounds"][:1]:
+        speeds = tuple(rate / 1e9 for rate in bound["bytes_hz_rounds"])
+        yield Row(name=f"{model['label']}: {BANDWIDTH}", unit="GB/s", values=speeds)
+
+
+def _of_bounds(model: dict[str, Any]) -> Iterator[Ratio]:
+    """Yield how much of the rate that the bandwidth allows was reached on a card."""
+    bounds = {(bound["precision"], bound["batch"]): bound for bound in model["bounds"]}
+    for row in model["rows"]:
+        bound = bounds.get((row["precision"], row["batch"]))
+        if bound is None or "fps" not in row:
+            continue
+        pairs = zip(row["fps_rounds"], bound["fps_rounds"], strict=True)
+        title, to = _title(model["label"], row), _bound_title(model["label"], bound)
+        values = tuple(mine / most for mine, most in pairs)
+        yield Ratio(name=f"of {BANDWIDTH}: {title}", of=title, to=to, values=values)
 
 
 def _skipped(model: dict[str, Any]) -> Iterator[Skipped]:
@@ -150,8 +192,14 @@ def _skipped(model: dict[str, Any]) -> Iterator[Skipped]:
     for row in model["rows"]:
         if "not_run" in row:
             yield Skipped(_title(label, row), row["not_run"])
+        if "busy_not_run" in row:
+            yield Skipped(f"{_title(label, row)}, GPU busy", row["busy_not_run"])
+    if model["no_bounds"]:
+        yield Skipped(f"{label}: {BANDWIDTH}", model["no_bounds"])
     if not model["trained"]:
         yield Skipped(label, "random weights: no verdict of the gate")
+    elif reason := _left_out(model):
+        yield Skipped(label, reason)
 
 
 def _absent(labels: Sequence[str]) -> Iterator[Skipped]:
@@ -163,3 +211,7 @@ def _absent(labels: Sequence[str]) -> Iterator[Skipped]:
 
 def _title(label: str, row: dict[str, Any]) -> str:
     return f"{label}: {row['backend']} {row['precision']} {row['mode']} b{row['batch']}"
+
+
+def _bound_title(label: str, bound: dict[str, Any]) -> str:
+    return f"{label}: {BANDWIDTH} {bound['precision']} b{bound['batch']}"

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from benchmarks.budgets import REAL_CLIPS
+from benchmarks.gpu_replay import Card, compare_loops, measure_busy, open_card
 from benchmarks.loops import Loop, eager_loop, onnxruntime_loop, openvino_loop
 from benchmarks.plan import Plan
 from benchmarks.replay_child import Replayed
@@ -54,9 +55,11 @@ def measure(plan: Plan) -> Part:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sonostream-bench-")))
         job, fast = open_jobs(stack)
-        loops = _open_loops(job, fast)
+        card = open_card(stack, folder, plan.quick) if plan.device == "cuda" else Card()
+        loops = _open_loops(job, fast) | dict(card.loops)
         note(f"replay: {len(loops)} loops take turns over {len(clips)} clips")
         laps = race(loops, job.engine, clips, plan.rounds)
+        busy, no_busy = measure_busy(card, laps, clips)
         note("replay: how its cost grows")
         curves = tuple(measure_curves(job, plan, folder))
         replayed = measure_lengths(plan, folder) if plan.memory else {}
@@ -64,10 +67,10 @@ def measure(plan: Plan) -> Part:
     return Part(
         name="replay",
         about=f"{len(clips)} clips, {job.engine.info}" + (f", {fast.engine.info}" if fast else ""),
-        rows=(*rows.values(), *_figures(laps), *_memory(replayed)),
-        ratios=tuple(_ratios(rows)),
+        rows=(*rows.values(), *busy, *_figures(laps), *_memory(replayed)),
+        ratios=(*_ratios(rows), *compare_loops(rows)),
         curves=(*curves, *(draw_lengths(replayed) if replayed else ())),
-        skipped=tuple(_skipped(rows, plan)),
+        skipped=(*_skipped(rows, plan), *card.skipped, *no_busy),
         lacks=() if found else (REAL_CLIPS,),
     )
 
@@ -111,7 +114,7 @@ def _open_loops(job: Job, fast: Job | None) -> dict[str, Loop]:
 
 def _rows(laps: Sequence[Lap]) -> Iterator[Row]:
     for name in laps[0].rates_hz:
-        role: Role = "ours" if name in (OURS, FAST) else "instead"
+        role: Role = "ours" if name.startswith(OURS) else "instead"
         yield _rate(name, role, [lap.rates_hz[name] for lap in laps])
     for name in laps[0].limits_hz():
         yield _rate(name, "limit", [lap.limits_hz()[name] for lap in laps])

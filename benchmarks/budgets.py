@@ -82,4 +82,4 @@ def _judge_row(row: Row | Ratio, blank: Verdict) -> Verdict:
 
 
 def _bears_on(row: str, budget: str) -> bool:
-    return row == budget or row.startswith(f"{budget}-")
+    return row == budget or (row.startswith(f"{budget}-") and ": " not in row)

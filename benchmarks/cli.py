@@ -45,7 +45,8 @@ def bench(
     rounds
         Interleaved repetitions; the median counts. 5 by default, 2 when quick.
     device
-        Of engines, whose rows to run; the others are listed with the reason.
+        Of engines, whose rows to run; the others are listed with the reason. Of replay, cuda adds
+        loops on the card.
     json
         File to write, with a plot of the same name beside it; runs/bench_WHAT.json by default.
     compare

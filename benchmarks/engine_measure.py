@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_rows import BATCHES, DEFAULT_ROW, Row, find_obstacle
+from benchmarks.engine_rows import BATCHES, DEFAULT_ROW, TRACER, Row, find_obstacle
 from benchmarks.engine_start import measure_start
 from benchmarks.engine_subjects import Subject, find_recipe
-from benchmarks.engine_turns import Frames, Runner, Turns, draw_noise, take_turns
+from benchmarks.engine_turns import Frames, Runner, Timing, Turns, draw_noise, keep_busy, take_turns
 from benchmarks.engine_variants import describe_verdict
 from benchmarks.plan import Device
 from calib.agreement import gate
@@ -24,6 +24,8 @@ from engines.open import open_engine
 
 REFERENCE = "onnxruntime"
 NO_NETWORK = "the torch network of this model file is not known"
+TRACE_S = 0.1
+"""A trace has thousands of kernels by then."""
 
 Say = Callable[[str], None]
 
@@ -60,7 +62,7 @@ class Bench:
         }
         for batch in sorted({row.batch for row in rows}):
             group = [row for row in rows if row.batch == batch and row not in found]
-            found |= self._measure_group(group)
+            found |= self._measure_group(group) if group else {}
         return [asdict(row) | found[row] for row in rows]
 
     def _measure_group(self, group: Sequence[Row]) -> dict[Row, dict[str, Any]]:
@@ -79,14 +81,15 @@ class Bench:
             self.say(f"{self.subject.label}: {len(runners)} engines take turns")
             pairs = [(runner, self._noise(row.batch)) for row, runner in runners.items()]
             base, *timings = take_turns([(default, self._noise(1)), *pairs], self.turns)
-        for row, timing in zip(runners, timings, strict=True):
-            found[row] |= timing.describe() | timing.rate_over(base)
+            for row, timing in zip(runners, timings, strict=True):
+                found[row] |= timing.describe() | timing.rate_over(base)
+                found[row] |= self._measure_busy(row, runners[row], timing)
         return found
 
     def _prepare(self, row: Row, runners: dict[Row, Runner], stack: ExitStack) -> dict[str, Any]:
         """Open the runner of a row; return what is known of it before it is timed."""
         if row.is_torch:
-            runners[row] = self._open_torch(row)
+            runners[row] = self._open_torch(row, stack)
             return {"gate": None}
         path = self.int8 if row.precision == "int8" else self.subject.path
         wanted = self.memory and row.batch in (BATCHES[0], BATCHES[-1])
@@ -107,13 +110,28 @@ class Bench:
             self.verdicts[key] = describe_verdict(verdict)
         return self.verdicts[key]
 
-    def _open_torch(self, row: Row) -> Runner:
+    def _open_torch(self, row: Row, stack: ExitStack) -> Runner:
         recipe = find_recipe(self.subject)
         if recipe is None:
             raise EngineError(self.subject.label, NO_NETWORK)
-        from benchmarks.engine_torch import TorchRunner
+        from benchmarks.engine_torch import open_torch
 
-        return TorchRunner(recipe, row.backend, row.batch)
+        return stack.enter_context(closing(open_torch(recipe, row.backend, row.batch)))
+
+    def _measure_busy(self, row: Row, runner: Runner, timing: Timing) -> dict[str, Any]:
+        """Return the share of time in which a card works, or why it is not known."""
+        if row.device == "cpu":
+            return {}
+        if obstacle := find_obstacle(TRACER, self.device):
+            return {"busy_not_run": obstacle}
+        from benchmarks.gpu_card import trace_device_s
+
+        frames = self._noise(row.batch)
+        try:
+            spent_s = trace_device_s(lambda: keep_busy(runner, frames, TRACE_S))
+        except EngineError as error:
+            return {"busy_not_run": error.problem}
+        return {"busy_rounds": [spent_s * rate_hz for rate_hz in timing.rates_hz]}
 
     def _noise(self, count: int) -> Frames:
         return draw_noise(self.subject.model.spec.input_wh, count)

@@ -16,7 +16,7 @@ import msgspec
 from benchmarks.budgets import judge, read_budgets
 from benchmarks.engine_frontier import draw_frontier
 from benchmarks.report_file import read_report
-from benchmarks.result import Part, Report
+from benchmarks.result import Part, Report, median
 from calib.limits import LIMITS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -58,15 +58,18 @@ def show_results(first: Report, parts: Sequence[Part]) -> str:
     """Return the measured part as Markdown; the machine is that of the first run."""
     machine, length = first.machine, parts[0].details
     models = [model for part in parts for model in part.details["models"]]
+    card = "" if machine.get("gpu", "none") == "none" else f"{machine['gpu']}, "
     runtimes = ", ".join(f"{name} {machine[name]}" for name in ("openvino", "onnxruntime"))
     lines = [
         f"Measured on {first.created[:10]}: {machine['cores']} cores of an {machine['processor']}, "
-        f"{machine['system']}, {runtimes}, Python {machine['python']}, commit "
+        f"{card}{machine['system']}, {runtimes}, Python {machine['python']}, commit "
         f"{machine['commit']}; {length['rounds']} rounds of {length['round_s']} s.",
         "",
     ]
     for model in models:
         lines += [*_show_model(model), ""]
+    if any(model.get("bounds") for model in models):
+        lines += ["### On the card", "", *_show_card(models), ""]
     missed = [verdict for verdict in judge(parts, read_budgets()) if verdict.fails]
     lines += ["### Budgets", ""]
     lines += [f"- **Missed:** {verdict}." for verdict in missed] or ["All were kept."]
@@ -137,6 +140,26 @@ def _show_gate(gate: dict[str, Any] | None) -> tuple[str, str, str]:
 
 def _name_missed(gate: dict[str, Any]) -> str:
     return ", ".join(line.partition(":")[0] for line in gate["missed"])
+
+
+def _show_card(models: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the share of time in which the card works, and of the rate that its memory allows."""
+    yield "| model | engine | batch | frames/s | p50 / p99 ms | GPU busy | of memory bandwidth |"
+    yield "|---|---|---|---|---|---|---|"
+    for model in [model for model in models if model.get("bounds")]:
+        for row in [row for row in model["rows"] if "fps" in row]:
+            busy = f"{median(row['busy_rounds']):.0%}" if "busy_rounds" in row else ""
+            bounds = [bound["fps_rounds"] for bound in model["bounds"] if _is_of(bound, row)]
+            reached = f"{row['fps'] / median(bounds[0]):.1%}" if bounds else ""
+            yield (
+                f"| {model['label']} | {row['backend']} {row['precision']} | {row['batch']} "
+                f"| {row['fps']:.3g} | {row['p50_ms']:.2f} / {row['p99_ms']:.2f} "
+                f"| {busy} | {reached} |"
+            )
+
+
+def _is_of(bound: dict[str, Any], row: dict[str, Any]) -> bool:
+    return all(bound[key] == row[key] for key in ("precision", "batch"))
 
 
 def _show_maps(models: Sequence[dict[str, Any]]) -> Iterator[str]:

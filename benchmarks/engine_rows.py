@@ -14,12 +14,14 @@ BATCHES = (1, 4, 8, 32)
 OFFERED: dict[str, tuple[Precision, ...]] = {
     "openvino": ("fp32", "bf16", "int8"),
     "onnxruntime": ("fp32", "int8"),
-    "onnxruntime-cuda": ("fp32", "fp16"),
     "tensorrt": ("fp32", "fp16", "int8"),
+    "onnxruntime-cuda": ("fp32", "fp16"),
     "torch-eager": ("fp16",),
     "torch-compile": ("fp16",),
     "torch-cuda-graph": ("fp16",),
 }
+TRACER = "torch-eager"
+"""Where this can run, torch measures a card's bandwidth and the time that it works."""
 MODES: dict[Device, tuple[Mode, ...]] = {
     "cpu": ("throughput", "latency"),
     # A card runs one batch at a time; latency is measured with nothing else under way.
@@ -95,7 +97,7 @@ def _find_obstacle(backend: str) -> str:
 
 def _find_torch_obstacle() -> str:
     try:
-        from benchmarks.engine_torch import find_card
+        from benchmarks.gpu_card import find_card
     except ImportError:
         return "torch is not installed"
     return "" if find_card() else "torch sees no CUDA device"

@@ -14,6 +14,7 @@ from benchmarks.engine_rows import Row
 from benchmarks.engine_turns import draw_noise
 from engines.build import build_engine
 from engines.cache import open_cache
+from engines.errors import EngineError
 from engines.load import load_model
 
 
@@ -25,6 +26,11 @@ def measure_start(path: Path, row: Row, cache: Path) -> dict[str, float]:
     cold_s, cached_s : from the path of the model to the first answer, runtime's import included
     memory_mib : growth of the resident memory by then and as many runs at once as it takes,
         started from the cache
+
+    Raises
+    ------
+    EngineError
+        With the last line that it said, if it cannot be started.
     """
     cold, cached = (_start(path, row, cache) for _ in range(2))
     return {
@@ -52,7 +58,10 @@ def start_here(path: Path, row: Row, cache: Path) -> dict[str, float]:
 def _start(path: Path, row: Row, cache: Path) -> dict[str, float]:
     task = json.dumps({"path": str(path), "cache": str(cache), "row": asdict(row)})
     command = (sys.executable, "-m", "benchmarks.engine_start", task)
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        raise EngineError(path.name, f"cannot be started: {said[-1]}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

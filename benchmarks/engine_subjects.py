@@ -80,10 +80,22 @@ def open_subjects(
 def find_recipe(subject: Subject) -> Recipe | None:
     """Return the recipe of a model's network, where it is known, for torch's own rows."""
     if subject.model.spec.name == DEMO_MODEL.stem:
+        return usual_recipe(SHIPPED)
+    return None if subject.trained else usual_recipe(subject.label)
+
+
+def usual_recipe(label: str) -> Recipe:
+    """Return the recipe of the shipped model, or of one of random weights."""
+    if label == SHIPPED:
         from train.study import read_study
 
         return read_study(DEMO_MODEL.stem).first
-    return None if subject.trained else _recipe(subject.label)
+    return _recipe(label)
+
+
+def usual_path(label: str, folder: Path) -> Path:
+    """Return the file of the shipped model, or of one of random weights, written into `folder`."""
+    return DEMO_MODEL if label == SHIPPED else _export_random(label, folder)
 
 
 def _open_given(name: str, places: Sequence[str], quick: bool) -> Subject:
@@ -115,15 +127,20 @@ def _with_list(model: Model, path: Path) -> tuple[Model, Path]:
 
 
 def _random(label: str, folder: Path) -> Subject:
+    path = _export_random(label, folder)
+    model = load_model(path)
+    parts = _divide(model, held_out_frames(model, path), quick=True)
+    return Subject(label, path, model, False, *parts)
+
+
+def _export_random(label: str, folder: Path) -> Path:
     from train.nets.export import export_model
     from train.nets.models import build_network
 
     recipe = _recipe(label)
     path = folder / f"{label}.onnx"
     export_model(build_network(recipe).eval(), _spec(label, recipe.input_px), path)
-    model = load_model(path)
-    parts = _divide(model, held_out_frames(model, path), quick=True)
-    return Subject(label, path, model, False, *parts)
+    return path
 
 
 def _recipe(label: str) -> Recipe:

@@ -9,15 +9,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.gpu_card import torch_faults
 from train.nets.models import build_network
 from train.recipe import Recipe
 
+Reveal = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+COMPILE_MODE = "reduce-overhead"
+"""The mode of `torch.compile` that uses CUDA graphs."""
 WARM_UP = 3
+"""Runs before the first that counts: compilation, then recording, then the first replay."""
 
 
-def find_card() -> str:
-    """Return the name of the first card, empty when there is none."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+def open_torch(recipe: Recipe, backend: str, batch: int) -> TorchRunner:
+    """Open a network on the first card.
+
+    Raises
+    ------
+    EngineError
+        If torch cannot compile, record or run it.
+    """
+    with torch_faults(recipe.name):
+        return TorchRunner(recipe, backend, batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,8 @@ class TorchRunner:
     Parameters
     ----------
     recipe : of the network, whose weights are random
-    backend : ``torch-eager``, ``torch-compile`` or ``torch-cuda-graph``
+    backend : ``torch-eager``; ``torch-compile``, which also records its kernels as CUDA graphs; or
+        ``torch-cuda-graph``, the kernels of eager mode recorded as one
     batch : frames in one run
     device : in half precision on a card, in float32 on the CPU
     """
@@ -56,9 +69,13 @@ class TorchRunner:
         def reveal(frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return tuple(network.reveal(frames.permute(0, 3, 1, 2).to(kind)))
 
-        self._run = torch.compile(reveal) if backend == "torch-compile" else reveal
+        self._run: Reveal = reveal
+        if backend == "torch-compile":
+            self._run = torch.compile(reveal, mode=COMPILE_MODE, fullgraph=True, dynamic=False)
         if backend == "torch-cuda-graph":
             self._run = self._capture()
+        for _ in range(WARM_UP):
+            self.submit(np.zeros(shape, np.uint8))
 
     def submit(self, frames: NDArray[np.uint8], /) -> Done:
         """Run over (N, h, w, 3) and return when the answer is on the host."""
@@ -67,7 +84,11 @@ class TorchRunner:
             self._frames.copy_(self._host, non_blocking=True)
             return Done(tuple(output.float().cpu() for output in self._run(self._frames)))
 
-    def _capture(self) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
+    def close(self) -> None:
+        """Forget what was compiled, as torch compiles a function a few times only."""
+        torch.compiler.reset()
+
+    def _capture(self) -> Reveal:
         """Record one run, after some for what cannot be recorded; return what replays it."""
         side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
         side.wait_stream(torch.cuda.current_stream())

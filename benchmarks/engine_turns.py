@@ -91,12 +91,26 @@ def take_turns(runners: Sequence[tuple[Runner, Frames]], turns: Turns) -> list[T
     """Warm up, then time all runners in every round, each with its frames."""
     timings = [Timing() for _ in runners]
     for runner, frames in runners:
-        _rate_hz(runner, frames, 0.0)
+        keep_busy(runner, frames, 0.0)
     for _ in range(turns.rounds):
         for (runner, frames), timing in zip(runners, timings, strict=True):
             timing.runs_ms.append(_time_runs_ms(runner, frames, turns.round_s))
             timing.rates_hz.append(_rate_hz(runner, frames, turns.round_s))
     return timings
+
+
+def keep_busy(runner: Runner, frames: Frames, seconds: float) -> int:
+    """Run with `depth` runs under way, at least that many, and return the number of frames."""
+    under_way: list[Answer] = []
+    runs, began_ns = 0, time.perf_counter_ns()
+    while runs < runner.depth or time.perf_counter_ns() - began_ns < seconds * 1e9:
+        under_way.append(runner.submit(frames))
+        runs += 1
+        if len(under_way) >= runner.depth:
+            under_way.pop(0).result()
+    for answer in under_way:
+        answer.result()
+    return runs * len(frames)
 
 
 def draw_noise(size_wh: tuple[int, int], count: int) -> Frames:
@@ -118,17 +132,10 @@ def _time_runs_ms(runner: Runner, frames: Frames, round_s: float) -> list[float]
 
 
 def _rate_hz(runner: Runner, frames: Frames, round_s: float) -> float:
-    """Return frames per second with `depth` runs under way, over at least that many runs."""
-    under_way: list[Answer] = []
-    runs, began_ns = 0, time.perf_counter_ns()
-    while runs < runner.depth or time.perf_counter_ns() - began_ns < round_s * 1e9:
-        under_way.append(runner.submit(frames))
-        runs += 1
-        if len(under_way) >= runner.depth:
-            under_way.pop(0).result()
-    for answer in under_way:
-        answer.result()
-    return runs * len(frames) / ((time.perf_counter_ns() - began_ns) / 1e9)
+    """Return frames per second with `depth` runs under way."""
+    began_ns = time.perf_counter_ns()
+    count = keep_busy(runner, frames, round_s)
+    return count / ((time.perf_counter_ns() - began_ns) / 1e9)
 
 
 def _spread(name: str, values: NDArray[np.float64]) -> dict[str, Any]:

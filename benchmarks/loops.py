@@ -65,7 +65,7 @@ def onnxruntime_loop(model: Model, threads: int) -> Loop:
     def run(paths: Sequence[str]) -> int:
         frames = 0
         for image_bgr in read_bgr(paths):
-            session.run(["probs"], {"frames": _small_rgb(image_bgr, model)[None]})
+            session.run(["probs"], {"frames": small_rgb(image_bgr, model)[None]})
             frames += 1
         return frames
 
@@ -100,7 +100,7 @@ def openvino_loop(model: Model, precision: str = "f32") -> Loop:
             if idle in waiting:
                 answers[waiting[idle]] = queue[idle].get_tensor("probs").data.copy()
             waiting[idle] = number
-            queue.start_async({"frames": _small_rgb(image_bgr, model)[None]})
+            queue.start_async({"frames": small_rgb(image_bgr, model)[None]})
         queue.wait_all()
         answers |= {n: queue[place].get_tensor("probs").data.copy() for place, n in waiting.items()}
         return len(answers)
@@ -108,6 +108,7 @@ def openvino_loop(model: Model, precision: str = "f32") -> Loop:
     return run
 
 
-def _small_rgb(image_bgr: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
+def small_rgb(image_bgr: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) BGR at the model's size, RGB, by area."""
     small = cv2.resize(image_bgr, model.spec.input_wh, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

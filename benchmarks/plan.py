@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ----------
     quick : few frames and rounds, so that all benchmarks end within five minutes
     rounds : interleaved repetitions; the median counts
-    device : whose engines are run; the others are listed
+    device : of engines, whose are run, the others are listed; replay has a card's loops besides
     models : of engines, ``FILE`` or ``LABEL=FILE``; the defaults when empty
     frames : of engines, clips, stills, folders or tables to judge on; generated ones when empty
     memory : also start-up and peak memory, in processes of their own

@@ -29,6 +29,7 @@ ONLY_IN = {
         "benchmarks/loops.py",
         "benchmarks/bench_train.py",
         "benchmarks/engine_torch.py",
+        "benchmarks/gpu_card.py",
     ),
     "timm": ("train/",),
     "lightning": ("train/",),
