@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import shutil
+
+import pytest
 
 from benchmarks.review_rows import READ_BACK
 
@@ -11,16 +13,9 @@ READY = f"{PICTURED} && review.progress().film.state === 'ready'"
 STILL = "!review.player.seeking && !review.player.playing"
 SMALL = READ_BACK.replace("1280", "320")
 ABSENT = "document.querySelector('#absent:not([hidden])')?.innerText"
-
-
-@contextmanager
-def fresh_page(browser):
-    """Yield the browser's page at its usual size; it must log nothing by the end."""
-    browser.log.clear()
-    browser.resize(1280, 720)
-    yield browser
-    assert browser.log == [], "the page breaks no rule of its own and throws nothing"
-    browser.open("about:blank")
+NEEDS_BROWSER = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="chromium is not installed"
+)
 
 
 def enter(page, review):

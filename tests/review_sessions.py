@@ -95,6 +95,13 @@ def given_to(browser: Path) -> str:
     return given.read_text()
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process, theirs, and so on."""
+    threads = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    children = [int(child) for found in threads for child in found]
+    return [*children, *(pid for child in children for pid in descendants(child))]
+
+
 class Review:
     """A review that runs in its own process.
 
@@ -164,10 +171,8 @@ class Review:
         end = time.monotonic() + WAIT_S
         while json.loads(self.ask("GET", "/api/progress")[1])["film"]["done"] < 64:
             assert time.monotonic() < end, "no pieces"
-        listed = Path(f"/proc/{self.process.pid}/task")
-        threads = [path.read_text().split() for path in listed.glob("*/children")]
-        children = [int(pid) for found in threads for pid in found]
-        assert children, "nothing decodes any more: take a longer clip"
+        children = descendants(self.process.pid)
+        assert len(children) > 1, "nothing decodes any more: take a longer clip"
         for pid in children:
             os.kill(pid, signal.SIGSTOP)
         try:

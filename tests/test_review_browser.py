@@ -1,19 +1,16 @@
 """The review page in a real browser, by keyboard and mouse; `make system-deps` installs one."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks.browser import open_browser
 from stream.review.chain import read_chain
 from stream.review.export import Wish, export_labels
-from tests.review_pages import READY, STILL, call, enter, fresh_page, labels, shown
+from tests.review_pages import NEEDS_BROWSER, READY, STILL, call, enter, labels, shown
 from tests.review_sessions import (
     analyse,
     given_to,
-    make_session,
     reviewing,
     write_browser,
 )
@@ -23,27 +20,8 @@ REAL = Path("../shared/data/clips/clarius-ocular-short.mp4")
 SHOTS = None  # a folder here keeps the screenshots
 OVERLAY = "!document.getElementById('map').hidden"
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    return make_session(tmp_path_factory.mktemp("browser"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with open_browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser):
-    with fresh_page(browser) as page:
-        yield page
+pytest_plugins = ["tests.review_browser"]
+pytestmark = [pytest.mark.timeout(240), NEEDS_BROWSER]
 
 
 def trail(session, reader):

@@ -16,7 +16,7 @@ from stream.errors import StorageError
 from stream.report.overlay import draw_overlay
 from stream.review.clip import open_clip
 from stream.review.film import FILM, PIECE, Film, Look
-from stream.review.filming import film_pieces, next_step
+from stream.review.filming import film_pieces, next_piece
 from stream.review.maker import Maker
 from stream.review.maps import Map, encode_map, find_maps, key_maps, make_maps
 from stream.review.pictures import filmed_frames, read_pictures
@@ -44,7 +44,7 @@ def make_film(clip):
     """Make every piece and return them."""
     filmed, count = filmed_frames(clip), -(-len(clip.places) // PIECE)
     with Film(clip.review_folder, clip.journal) as film:
-        film_pieces(clip, filmed, film, lambda number: "make", quiet)
+        film_pieces(clip, filmed, film, lambda number: number if number < count else None, quiet)
         return [film.read(number) for number in range(count)]
 
 
@@ -114,35 +114,33 @@ def test_a_film_has_even_sides_and_fits_a_screen(shape_hw, size_wh):
 
 
 @pytest.mark.parametrize(
-    ("number", "wanted", "missing", "step"),
+    ("number", "wanted", "missing", "piece"),
     [
-        (0, None, {0, 1, 2}, "make"),
-        (0, 2, {0, 1, 2}, "skip"),  # what is looked at comes first
-        (2, 2, {0, 1, 2}, "make"),
-        (2, 1, {1, 2}, "end"),  # the source goes only forward
-        (1, 1, {2}, "skip"),
-        (0, 1, {2}, "skip"),  # what is wanted is there already
-        (2, None, {0}, "end"),
-        (1, 9, {1}, "make"),  # there is no such piece
+        (0, None, {0, 1, 2}, 0),
+        (0, 2, {0, 1, 2}, 2),  # what is looked at comes first
+        (2, 1, {1, 2}, 1),
+        (1, 1, {2, 3}, 2),  # what is wanted is there already
+        (3, None, {0, 1}, 0),  # nothing is missing further on
+        (1, 9, {1}, 1),  # there is no such piece
+        (1, 0, set(), None),
     ],
 )
-def test_the_piece_that_is_looked_at_is_made_first(number, wanted, missing, step):
-    assert next_step(number, wanted, missing) == step
+def test_the_piece_that_is_looked_at_is_made_first(number, wanted, missing, piece):
+    assert next_piece(number, wanted, missing) == piece
 
 
 def test_pieces_are_made_once_whatever_is_wanted_meanwhile(session):
     clip = open_clip(session)
     (clip.review_folder / FILM).unlink(missing_ok=True)
-    order, missing, wanted = [], {0, 1, 2}, [2, 2, 2, 0, 0, 1]
+    order, missing, wanted = [], {0, 1, 2}, [2, 2, 0, 1]
     with Film(clip.review_folder, clip.journal) as film:
-        while missing:
-            film_pieces(
-                clip,
-                filmed_frames(clip),
-                film,
-                lambda number: next_step(number, wanted[len(order)], missing),
-                lambda number: (order.append(number), missing.discard(number)),
-            )
+        film_pieces(
+            clip,
+            filmed_frames(clip),
+            film,
+            lambda number: next_piece(number, wanted[len(order)], missing),
+            lambda number: (order.append(number), missing.discard(number)),
+        )
         assert all(film.read(number) for number in range(3))
     assert order == [2, 0, 1]
 

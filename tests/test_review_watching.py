@@ -1,35 +1,13 @@
 """What the review page shows while it seeks and plays, and while its film is being made."""
 
-import shutil
-
 import numpy as np
 import pytest
 
-from benchmarks.browser import open_browser
-from tests.review_pages import ABSENT, PICTURED, SMALL, call, enter, fresh_page, labels, shown
+from tests.review_pages import ABSENT, NEEDS_BROWSER, PICTURED, SMALL, call, enter, labels, shown
 from tests.review_sessions import analyse, make_session, reviewing, write_uneven
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    return make_session(tmp_path_factory.mktemp("watching"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with open_browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser):
-    with fresh_page(browser) as page:
-        yield page
+pytest_plugins = ["tests.review_browser"]
+pytestmark = [pytest.mark.timeout(240), NEEDS_BROWSER]
 
 
 def test_every_frame_that_is_asked_for_is_the_frame_on_the_screen(page, session):

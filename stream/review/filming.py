@@ -5,47 +5,57 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from functools import partial
 from io import BytesIO
-from itertools import chain, islice, pairwise
-from typing import Literal
+from itertools import chain, islice, pairwise, takewhile
 
 from engines.pixels import Pixels
 from stream.errors import StorageError
 from stream.review.clip import ReviewClip
 from stream.review.film import PIECE, Film, Look
 from stream.review.pictures import read_pictures
+from stream.sources.nursery import Nursery
 from stream.sources.proxy import FilmWriter, film_size
 
 LAST_MS = 40
 """How long the last frame of a film stands."""
-Choose = Callable[[int], Literal["make", "skip", "end"]]
-"""Told the number of a piece that the source has come to; may raise to stop."""
+NEAR = 8
+"""Pieces that are decoded sooner than a source is begun anew: 256 frames, about 0.8 s."""
+Choose = Callable[[int], int | None]
+"""Told which piece the source has come to, says which to make next, if any; may raise to stop."""
 
 
-def next_step(
-    number: int, wanted: int | None, missing: Collection[int]
-) -> Literal["make", "skip", "end"]:
-    """Say what to do with the piece that the source has come to.
+def next_piece(number: int, wanted: int | None, missing: Collection[int]) -> int | None:
+    """Say which piece to make when the source has come to piece `number`.
 
-    What the reader looks at comes first. The source goes only forward: "end" when nothing further
-    on is wanted, to begin again from the start.
+    What the reader looks at comes first, then what the source comes to.
     """
-    if wanted is not None and wanted != number and wanted in missing:
-        return "skip" if wanted > number else "end"
+    if wanted is not None and wanted in missing:
+        return wanted
     if number in missing:
-        return "make"
-    return "skip" if max(missing, default=-1) > number else "end"
+        return number
+    ahead = (piece for piece in missing if piece > number)
+    return min(ahead, default=min(missing, default=None))
 
 
 def film_pieces(
-    clip: ReviewClip, filmed: list[int], film: Film, choose: Choose, made: Callable[[int], None]
+    clip: ReviewClip,
+    filmed: list[int],
+    film: Film,
+    choose: Choose,
+    made: Callable[[int], None],
+    nursery: Nursery | None = None,
 ) -> None:
-    """Go through the pictures once and keep the pieces that are chosen.
+    """Make the pieces that are chosen and keep them.
+
+    The source is read on to a piece that is near, and begun anew, there if it can be, for others.
 
     Parameters
     ----------
     filmed : frames that have a picture
+    choose : asked at each picture; a piece is given up when another is chosen meanwhile
     made : told the number of each piece that is there
+    nursery : makes it cheap to begin the source anew
 
     Raises
     ------
@@ -54,33 +64,63 @@ def film_pieces(
     StorageError
         If the film cannot be written.
     """
+    spans, leaps = _spans(clip, filmed), True
+    wanted = choose(0)
+    while wanted is not None:
+        start = filmed[wanted * PIECE]
+        with closing(read_pictures(clip, start, nursery)) as pictures:
+            first = next(pictures, None)
+            if first is None:
+                raise StorageError(str(clip.folder), "no picture of it can be had")
+            number = wanted if first[0] == start else 0
+            leaps &= number == wanted
+            look, rest = film.look() or _look_of(first[1]), chain([first], pictures)
+            while wanted is not None and _is_near(wanted - number, leaps):
+                batch = islice((pixels for _, pixels in rest), PIECE)
+                if number == wanted:
+                    kept = takewhile(partial(_stays, choose, number), batch)
+                    if _make(film, number, kept, spans[number], look):
+                        made(number)
+                deque(batch, maxlen=0)
+                number += 1
+                wanted = choose(number)
+
+
+def _stays(choose: Choose, number: int, _: Pixels) -> bool:
+    return choose(number) == number
+
+
+def _is_near(ahead: int, leaps: bool) -> bool:
+    """Say whether to read on to a piece so far ahead; `leaps` if the source can be begun there."""
+    return 0 <= ahead <= NEAR or (ahead > 0 and not leaps)
+
+
+def _spans(clip: ReviewClip, filmed: list[int]) -> list[list[tuple[int, int]]]:
+    """Return from when until when each frame of each piece stands, in ms."""
     all_ms = clip.film_ms()
     times = [all_ms[index] for index in filmed]
     spans = [*pairwise(times), *((last, last + LAST_MS) for last in times[-1:])]
-    with closing(read_pictures(clip)) as pictures:
-        first = next(pictures, None)
-        if first is None:
-            raise StorageError(str(clip.folder), "no picture of it can be had")
-        look, rest = film.look() or _look_of(first[1]), chain([first], pictures)
-        for start in range(0, len(filmed), PIECE):
-            number, batch = start // PIECE, islice((pixels for _, pixels in rest), PIECE)
-            step = choose(number)
-            if step == "end":
-                return
-            if step == "make" and film.read(number) is None:  # another process may have been first
-                film.keep(number, _encode(batch, spans[start : start + PIECE], look), look)
-            if step == "make":
-                made(number)
-            deque(batch, maxlen=0)
+    return [spans[at : at + PIECE] for at in range(0, len(spans), PIECE)]
 
 
-def _encode(batch: Iterator[Pixels], spans: list[tuple[int, int]], look: Look) -> bytes:
-    """Return a piece; pictures are taken one by one, as the source gives only a few at once."""
+def _make(
+    film: Film, number: int, batch: Iterator[Pixels], spans: list[tuple[int, int]], look: Look
+) -> bool:
+    """Keep a piece and return whether it is there now, or the pictures ended before it was whole.
+
+    Pictures are taken one by one, as the source gives only a few at once.
+    """
+    if film.read(number) is not None:  # another process was first
+        return True
     data, (start_ms, _) = BytesIO(), spans[0]
     with FilmWriter(data, (look.width, look.height), look.matrix, look.full_range) as writer:
-        for pixels, (time_ms, end_ms) in zip(batch, spans, strict=True):
+        for time_ms, end_ms in spans:
+            pixels = next(batch, None)
+            if pixels is None:
+                return False
             writer.write(pixels, time_ms - start_ms, end_ms - time_ms)
-    return data.getvalue()
+    film.keep(number, data.getvalue(), look)
+    return True
 
 
 def _look_of(pixels: Pixels) -> Look:

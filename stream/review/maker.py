@@ -14,8 +14,9 @@ from stream.closing import Closing
 from stream.live.recorder.again import ChangedSourceError
 from stream.review.clip import ReviewClip
 from stream.review.film import PIECE, Film
-from stream.review.filming import film_pieces, next_step
+from stream.review.filming import film_pieces, next_piece
 from stream.review.maps import Map, encode_map, find_maps, key_maps, make_maps
+from stream.sources.nursery import Nursery
 
 _END_WAIT_S = 2.0
 
@@ -118,8 +119,8 @@ class Maker(Closing):
             self._film = Film(self._clip.review_folder, self._clip.journal)
             self._tell_film()
             self._find_pieces(self._film)
-            while self._missing or not total:  # with no frame, reading tells why
-                film_pieces(self._clip, self._filmed, self._film, self._choose, self._note)
+            if self._missing:
+                self._make_pieces(self._film)
         except ChangedSourceError as error:
             self._refuse_film(error.problem)
             return False
@@ -128,6 +129,10 @@ class Maker(Closing):
             return False
         self._film_stage = Stage("ready", total, total)
         return True
+
+    def _make_pieces(self, film: Film) -> None:
+        with Nursery() as nursery:
+            film_pieces(self._clip, self._filmed, film, self._choose, self._note, nursery)
 
     def _refuse_film(self, problem: str) -> None:
         """Take back what shows another recording."""
@@ -147,9 +152,9 @@ class Maker(Closing):
             if film.read(number) is not None:
                 self._note(number)
 
-    def _choose(self, number: int) -> Literal["make", "skip", "end"]:
+    def _choose(self, number: int) -> int | None:
         self._check()
-        return next_step(number, self._wanted, self._missing)
+        return next_piece(number, self._wanted, self._missing)
 
     def _note(self, number: int) -> None:
         self._missing.pop(number, None)

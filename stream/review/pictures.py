@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
+from contextlib import suppress
+from itertools import pairwise
 
 from engines.pixels import Pixels
 from stream.errors import SourceError
@@ -11,6 +13,7 @@ from stream.live.recorder.again import Pictures as Recorded
 from stream.review.clip import ReviewClip
 from stream.session.journal import open_reading
 from stream.session.manifest import JOURNAL
+from stream.sources.nursery import Nursery
 from stream.sources.open import SourceOptions, open_source
 
 _CHANGED = "review the file that was analysed, or analyse this one"
@@ -33,8 +36,15 @@ def filmed_frames(clip: ReviewClip) -> list[int]:
         return [index[row["epoch"], row["seq"]] for row in _recorded(clip, db)[1]]
 
 
-def read_pictures(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
+def read_pictures(
+    clip: ReviewClip, start: int = 0, nursery: Nursery | None = None
+) -> Generator[tuple[int, Pixels]]:
     """Yield the place in the clip and the picture of each of `filmed_frames`, in order.
+
+    Parameters
+    ----------
+    start : frame to begin with; where the source cannot be begun there, all are yielded
+    nursery : where the child comes from that decodes
 
     Raises
     ------
@@ -43,27 +53,54 @@ def read_pictures(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
     StorageError
         If the journal cannot be read.
     """
-    return _replayed(clip) if clip.manifest.live is None else _live(clip)
+    return _replayed(clip, start, nursery) if clip.manifest.live is None else _live(clip)
 
 
-def _replayed(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:
-    given = clip.manifest.input
-    options = SourceOptions(stream_index=given.stream_index)
-    with open_source(given.uri, session="review", options=options) as source:
+def _replayed(
+    clip: ReviewClip, start: int, nursery: Nursery | None
+) -> Generator[tuple[int, Pixels]]:
+    """Begin at `start`; once anything is odd then, read on as from the first frame."""
+    reached = 0
+    if start and _is_even(clip):
+        with suppress(SourceError):  # the whole tells what is wrong
+            for index, pixels in _read(clip, start, nursery):
+                yield index, pixels
+                reached = index + 1
+            return
+    for index, pixels in _read(clip, 0, nursery):
+        if index >= reached:
+            yield index, pixels
+
+
+def _is_even(clip: ReviewClip) -> bool:
+    """Say whether the time of a frame tells which it is, and no frame rests on damaged ones."""
+    timed = all(a is not None and b is not None and a < b for a, b in pairwise(clip.pts_ns))
+    whole = clip.places[-1] == (0, len(clip.places) - 1)
+    return timed and whole and "damaged" not in clip.states
+
+
+def _read(clip: ReviewClip, start: int, nursery: Nursery | None) -> Generator[tuple[int, Pixels]]:
+    """Read to the end from `start`, or from the first frame if the source begins with it."""
+    given, begun, index = clip.manifest.input, 0, -1
+    start_ns = clip.pts_ns[start] if start else None
+    options = SourceOptions(stream_index=given.stream_index, start_ns=start_ns)
+    with open_source(given.uri, session="review", options=options, nursery=nursery) as source:
         name = source.info.name
         if source.info.sha256 != given.info.sha256:
             problem = "is not the file that was analysed: its SHA-256 is another"
             raise SourceError(name, problem, _CHANGED)
-        count = 0
-        for index, frame in zip(range(len(clip.places)), source, strict=False):
-            place = frame.id.epoch, frame.id.seq
-            if place != clip.places[index] or frame.pts_ns != clip.pts_ns[index]:
+        for frame in source:
+            if frame.id.seq == 0 and frame.pts_ns == start_ns:
+                begun = start
+            index = begun + frame.id.seq
+            place, doubtful = (frame.id.epoch, index), begun and frame.damage
+            if place != clip.places[index] or frame.pts_ns != clip.pts_ns[index] or doubtful:
                 raise SourceError(name, f"frame {index} is not the one analysed", _CHANGED)
             yield index, frame.pixels
-            count += 1
-    if count < len(clip.places):
-        problem = f"{count} frames decoded, {len(clip.places)} were analysed"
-        raise SourceError(name, problem, _CHANGED)
+            if index + 1 == len(clip.places):
+                return
+    problem = f"{index + 1} frames decoded, {len(clip.places)} were analysed"
+    raise SourceError(name, problem, _CHANGED)
 
 
 def _live(clip: ReviewClip) -> Generator[tuple[int, Pixels]]:

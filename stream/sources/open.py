@@ -29,11 +29,14 @@ class SourceOptions:
     stream_index : stream of a file with several videos, counted over all its streams
     limits : what the reader may use
     preparation : model input to make beside each picture, or None
+    start_ns : `pts_ns` of the frame to begin with, which a video may heed; any input may begin with
+        its first frame instead. `seq` and `epoch` count from the first frame that comes
     """
 
     stream_index: int | None = None
     limits: Limits = field(default_factory=Limits)
     preparation: Preparation | None = None
+    start_ns: int | None = None
 
 
 def open_source(
@@ -111,7 +114,14 @@ def _begin(
     kind = _choose_kind(uri)
     place = uri if kind == "phantom" else Path.cwd() / uri
     threads = options.limits.threads
-    request = Request(kind, os.fsencode(place), options.stream_index, threads, options.preparation)
+    request = Request(
+        kind,
+        os.fsencode(place),
+        options.stream_index,
+        threads,
+        options.preparation,
+        options.start_ns,
+    )
     return SandboxedSource(request, session, options.limits, nursery)
 
 

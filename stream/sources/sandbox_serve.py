@@ -54,7 +54,12 @@ def open_reader(request: Request) -> Reader:
         return open_dicom(uri)
     from stream.sources.video import open_video
 
-    return open_video(uri, stream_index=request.stream_index, threads=request.threads)
+    return open_video(
+        uri,
+        stream_index=request.stream_index,
+        threads=request.threads,
+        start_ns=request.start_ns,
+    )
 
 
 def serve(control: socket.socket, opener: Callable[[Request], Reader]) -> None:

@@ -37,6 +37,7 @@ class Request(msgspec.Struct, array_like=True, tag="request", frozen=True):
     stream_index: int | None = None
     threads: int = 1
     preparation: Preparation | None = None
+    start_ns: int | None = None
 
 
 class RingGiven(msgspec.Struct, array_like=True, tag="ring", frozen=True):

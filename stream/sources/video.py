@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Generator, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +20,7 @@ from stream.sources.base import Picture, Problem, SourceInfo
 from stream.sources.regular import open_regular, shown_name
 from stream.sources.video_audit import ClipAudit, DamageTrail
 from stream.sources.video_checks import check_content, check_size, find_cut, index_is_cut
+from stream.sources.video_entry import Begun, after_start, find_entry
 from stream.sources.video_fields import deinterlaced
 from stream.sources.video_pixels import (
     describe_loss,
@@ -27,10 +31,16 @@ from stream.sources.video_pixels import (
 if TYPE_CHECKING:
     VideoPacket = av.Packet[VideoStream]
 
-_DIGEST_BYTES = 1 << 20
+_DIGEST_BYTES = 1 << 22
 
 
-def open_video(path: str, *, stream_index: int | None = None, threads: int = 1) -> VideoReader:
+def open_video(
+    path: str,
+    *,
+    stream_index: int | None = None,
+    threads: int = 1,
+    start_ns: int | None = None,
+) -> VideoReader:
     """Open a video file and decode its first picture.
 
     Parameters
@@ -38,6 +48,9 @@ def open_video(path: str, *, stream_index: int | None = None, threads: int = 1) 
     path : regular file
     stream_index : stream to decode, counted over all streams; needed when several hold video
     threads : decoder threads; one leaves the other cores to the engine
+    start_ns : place of the picture to begin with, if it can be shown that the pictures from there
+        on are those of a reading from the start (see `stream.sources.video_entry`); else all come.
+        Such a reading does not judge the clip: damage is told with each picture only
 
     Raises
     ------
@@ -48,6 +61,9 @@ def open_video(path: str, *, stream_index: int | None = None, threads: int = 1) 
     """
     file = open_regular(path)
     try:
+        if start_ns is not None:
+            with contextlib.suppress(SourceError):  # the whole tells what is wrong
+                return VideoReader(file, shown_name(path), stream_index, threads, start_ns)
         return VideoReader(file, shown_name(path), stream_index, threads)
     except BaseException:
         file.close()
@@ -58,27 +74,19 @@ class VideoReader:
     """One opened clip; see `stream.sources.base.Reader`."""
 
     def __init__(
-        self, file: BinaryIO, name: str, stream_index: int | None = None, threads: int = 1
+        self,
+        file: BinaryIO,
+        name: str,
+        stream_index: int | None = None,
+        threads: int = 1,
+        start_ns: int | None = None,
     ) -> None:
         self._file, self._name = file, name
+        self._first: Picture | None
         check_content(file, name)
-        self._sha256 = _digest(file)
-        self._cut = find_cut(file)
-        self._container = streams.open_container(file, name)
-        self._stream = streams.choose_stream(self._container, stream_index, name)
-        streams.configure_decoder(self._stream, threads)
-        self._packets = streams.PacketReader(self._container, self._stream)
-        self._trail = DamageTrail()
-        self._audit = ClipAudit(
-            streams.declared_frames(self._container, self._stream, self._cut is not None),
-            streams.declared_end_ns(self._container, self._stream),
-        )
-        self._problems: dict[str, Problem] = {}
-        self._skipped = 0
-        self._layout: tuple[int, int, str] | None = None
-        self._size_wh = (0, 0)
-        self._rest = self._decode()
-        self._first = next(self._rest, None)
+        with _digesting(file, beside=start_ns is not None) as sha256:
+            self._open(stream_index, threads, start_ns)
+        self._sha256 = sha256()
         if self._first is None:
             raise self._explain_nothing()
         self._info = self._describe(self._first)
@@ -107,9 +115,44 @@ class VideoReader:
         self._container.close()
         self._file.close()
 
+    def _open(self, stream_index: int | None, threads: int, start_ns: int | None) -> None:
+        """Open the container and decode the first picture."""
+        self._cut = find_cut(self._file)
+        self._container = streams.open_container(self._file, self._name)
+        self._stream = streams.choose_stream(self._container, stream_index, self._name)
+        streams.configure_decoder(self._stream, threads)
+        self._packets = streams.PacketReader(self._container, self._stream)
+        self._trail = DamageTrail()
+        self._begun = None if start_ns is None else self._begin(start_ns)
+        self._audit = ClipAudit(
+            streams.declared_frames(self._container, self._stream, self._cut is not None),
+            streams.declared_end_ns(self._container, self._stream),
+        )
+        self._problems: dict[str, Problem] = {}
+        self._skipped = 0
+        self._layout: tuple[int, int, str] | None = None
+        self._size_wh = (0, 0)
+        self._rest = self._decode()
+        self._first = next(self._rest, None)
+
+    def _begin(self, start_ns: int) -> Begun:
+        """Read up to a picture and keep what it needs."""
+        if self._cut:
+            raise SourceError(self._name, self._cut, "read it from its start")
+        try:
+            begun = find_entry(self._packets.read(), self._stream, start_ns)
+        except FFmpegError as error:
+            raise SourceError(self._name, streams.reason_of(error)) from error
+        self._packets.kept = begun.packets
+        return begun
+
     def _decode(self) -> Generator[Picture]:
         """Yield pictures until the end, or until the clip becomes something unacceptable."""
-        frames = deinterlaced(self._frames(), self._stream, self._note_fields)
+        frames: Iterator[av.VideoFrame] = self._frames()
+        if self._begun:
+            frames = after_start(frames, self._begun, self._trail, self._stream.time_base)
+        else:
+            frames = deinterlaced(frames, self._stream, self._note_fields)
         try:
             for frame in frames:
                 yield self._picture(frame)
@@ -167,19 +210,20 @@ class VideoReader:
 
     def _place(self, stamp: int | None, time_base: Fraction | None = None) -> int | None:
         """Return a time stamp in ns, rounded to nearest."""
-        base = time_base or self._stream.time_base
-        if stamp is None or not base:
-            return None
-        return (2_000_000_000 * stamp * base.numerator + base.denominator) // (2 * base.denominator)
+        return streams.place_ns(stamp, time_base or self._stream.time_base)
 
     def _finish(self) -> None:
+        if not self._begun:  # a part says nothing of the whole
+            self._judge()
+        if _digest(self._file) != self._sha256:
+            self._note("V24", "the file changed while it was read", True)
+
+    def _judge(self) -> None:
         self._audit.repeats = self._packets.empty
         if self._skipped:
             self._note("V20", f"{self._skipped} frames before the first key frame left out", True)
         for problem in self._audit.problems(self._cut):
             self._problems[problem.fault] = problem
-        if _digest(self._file) != self._sha256:
-            self._note("V24", "the file changed while it was read", True)
 
     def _explain_nothing(self) -> SourceError:
         found = self._packets.count
@@ -213,9 +257,21 @@ class VideoReader:
         self._problems[fault] = Problem(fault, text, partial)
 
 
+@contextlib.contextmanager
+def _digesting(file: BinaryIO, *, beside: bool) -> Iterator[Callable[[], str]]:
+    """Yield what tells the digest; `beside` takes it while the clip is opened, to save time."""
+    if not beside:
+        digest = _digest(file)
+        yield lambda: digest
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_digest, file).result
+
+
 def _digest(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while block := file.read(_DIGEST_BYTES):
+    """Read the file past its own place, which is the container's."""
+    digest, place = hashlib.sha256(), 0
+    while block := os.pread(file.fileno(), _DIGEST_BYTES, place):
         digest.update(block)
+        place += len(block)
     return digest.hexdigest()

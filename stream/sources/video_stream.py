@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -37,25 +38,34 @@ class ClipFile:
 
 
 class PacketReader:
-    """Iterates over the packets of one stream, past read errors; None at the end flushes."""
+    """Iterates over the packets of one stream, past read errors; None at the end flushes.
+
+    Attributes
+    ----------
+    kept : packets that were read already and come first
+    """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
+        self.kept: Sequence[VideoPacket] = ()
         self.count = self.empty = 0
         self.saw_key = False
         self.last_error = "no frame came out"
 
     def __iter__(self) -> Iterator[VideoPacket | None]:
+        yield from self.kept
+        self.kept = ()
         for _ in range(_MAX_READ_ERRORS):
             try:
-                yield from self._read()
+                yield from self.read()
             except FFmpegError as error:
                 self.last_error = reason_of(error)
             else:
                 break
         yield None
 
-    def _read(self) -> Iterator[VideoPacket]:
+    def read(self) -> Iterator[VideoPacket]:
+        """Yield the packets up to the end or a read error."""
         for packet in self._container.demux(self._stream):
             if packet.size:
                 self.count += 1
@@ -157,6 +167,13 @@ def declared_end_ns(container: InputContainer, stream: VideoStream) -> int | Non
     if stated is None and len(container.streams) == 1 and container.duration:
         stated = container.duration * 1000
     return stated
+
+
+def place_ns(stamp: int | None, base: Fraction | None) -> int | None:
+    """Return a time stamp in ns, rounded to nearest."""
+    if stamp is None or not base:
+        return None
+    return (2_000_000_000 * stamp * base.numerator + base.denominator) // (2 * base.denominator)
 
 
 def reason_of(error: Exception) -> str:
