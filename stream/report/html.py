@@ -18,9 +18,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from engines.pixels import resize_plane
+from stream.png import encode_png
 from stream.report import wording
 from stream.report.content import KeyFrame, ReportContent
-from stream.report.encode import encode_jpeg, encode_png
+from stream.report.encode import encode_jpeg
 from stream.report.overlay import draw_colour_bar, draw_overlay
 from stream.report.scale_bar import choose_bar
 from stream.report.scale_svg import draw_scale

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.png import encode_png
 from stream.report.content import KeyFrame, ReportContent
-from stream.report.encode import encode_png
 
 
 def encode_frame(content: ReportContent, key: KeyFrame) -> bytes:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.report.encode import encode_png
+from stream.png import encode_png
 from stream.report.wording import printable
 
 Colour = tuple[int, int, int]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.exports import read_burned_in
+from stream.png import encode_png
 from stream.report.cells import guard_cell
 from stream.report.content import KeyFrame, ReportContent
 from stream.report.files import make_folder, write_whole
@@ -23,7 +24,6 @@ from stream.review.pictures import filmed_frames, read_pictures
 from stream.review.records import Call, Labels
 from stream.review.stored import clip_id, open_stored, read_labels
 from stream.session.content import read_content, was_masked
-from stream.session.record import encode_png
 from stream.sources.discover import PHANTOM
 
 FRAMES_PER_CLIP = 10

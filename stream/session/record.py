@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from stream.analysis.topk import RankedFrame
 from stream.analysis.track import Tracked, Tracker
 from stream.config import AnalysisConfig
 from stream.frame import Frame, FrameId, Prediction, State
+from stream.png import encode_png
 from stream.session.journal import EventRow, FrameRow, Journal, RankedRow
 from stream.session.ledger import Ledger
 
@@ -153,15 +153,3 @@ def json_list(values: NDArray[np.float32]) -> str:
 
 def _short(frame: FrameId) -> str:
     return f"{frame.epoch}:{frame.seq}"
-
-
-_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB)
-"""One filter for all rows: a third of the time of a choice for each, and no larger."""
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Return a picture, (H, W) grey or (H, W, 3) RGB, as PNG."""
-    bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".png", bgr, _FAST)
-    assert done, "OpenCV encodes every uint8 picture"
-    return data.tobytes()

@@ -32,8 +32,8 @@ from stream.live.wire.messages import (
 )
 from stream.live.wire.payload import pin_of
 from stream.live.worker.results import decode_result
+from stream.png import encode_png
 from stream.report.files import make_folder, write_whole
-from stream.session.record import encode_png
 
 REDRAW_NS = 33 * MS
 """The picture is drawn anew at least so often, so that what is no longer fresh goes in time."""

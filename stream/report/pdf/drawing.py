@@ -13,9 +13,10 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Image
 
+from stream.png import encode_png
 from stream.report import wording
 from stream.report.content import ReportContent
-from stream.report.encode import encode_jpeg, encode_png
+from stream.report.encode import encode_jpeg
 from stream.report.pdf import style
 from stream.report.pdf.style import (
     ACCENT,
@@ -101,7 +102,7 @@ def draw_scale_bar(bar: ScaleBar, picture_width: float) -> Drawing:
 
 def place_picture(picture: NDArray[np.uint8], room_wh: tuple[float, float]) -> Image:
     """Return a picture as large as fits: a grey or RGB frame, stored without loss."""
-    return _place(encode_png(picture, level=0), picture, room_wh)
+    return _place(encode_png(picture), picture, room_wh)
 
 
 def place_overlay(picture: NDArray[np.uint8], room_wh: tuple[float, float]) -> Image:
