@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
-import os
 import re
 import shutil
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,7 +35,6 @@ OnFrame = Callable[[Source], None]
 Outcome = Result | StreamError
 """What came of a clip."""
 T = TypeVar("T")
-ENGINE_NICE = int(os.environ.get("EN", "5"))
 
 
 def look_ahead(job: Job) -> Ahead:
@@ -193,28 +189,12 @@ def _busy_cores() -> Iterator[None]:
     """Leave the cores to the engine: no threads of OpenCV, no garbage search through libraries."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    _let_engine_give_way()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
         cv2.setNumThreads(before)
-
-
-def _let_engine_give_way() -> None:
-    """Put the runtimes' threads behind the decoder, which has one thread and must keep up.
-
-    Else a decoder of large pictures gets two thirds of a core beside two engine threads, and they
-    wait for it in turn. It cannot take too much: it stops when its slots are full.
-    """
-    ours = {thread.native_id for thread in threading.enumerate()}
-    behind = min(19, os.getpriority(os.PRIO_PROCESS, 0) + ENGINE_NICE)
-    for task in Path("/proc/self/task").iterdir():
-        number = int(task.name)
-        with contextlib.suppress(ProcessLookupError):  # it has just ended
-            if number not in ours and os.getpriority(os.PRIO_PROCESS, number) < behind:
-                os.setpriority(os.PRIO_PROCESS, number, behind)
 
 
 def make_folder(out: Path, name: str) -> Path:

@@ -1,9 +1,6 @@
 """Facts about the engine of a replay: known answers, force, and what the report says of it."""
 
-import os
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,7 +9,7 @@ import pytest
 from engines.base import EngineOutput
 from engines.errors import EngineError
 from engines.probe import Watch, make_probe, reference_frames
-from stream.replay import ENGINE_NICE, record_clip, replay_clip
+from stream.replay import replay_clip
 from stream.session.compare import first_difference
 from stream.session.journal import open_reading
 from stream.session.ledger import balances
@@ -125,20 +122,6 @@ def test_f06_a_device_that_fails_at_the_probe_is_named_by_its_own_fault(job, cli
     dying = watched(job, 45 + 4, 1e6, Dying)
     result = replay_clip(clip, dying, tmp_path / "out", lambda source: None)
     assert result.manifest.problems[0].startswith("[F06] CUDA error 700")
-
-
-def test_the_threads_of_the_engine_stand_behind_the_decoder_and_ours(job, clip, tmp_path):
-    seen = {}
-
-    def look(source):
-        ids = [int(task.name) for task in Path("/proc/self/task").iterdir()]
-        seen.update({number: os.getpriority(os.PRIO_PROCESS, number) for number in ids})
-
-    record_clip(clip, job, tmp_path / "out", look)
-    ours = {thread.native_id for thread in threading.enumerate()}
-    mine = os.getpriority(os.PRIO_PROCESS, 0)
-    assert {seen[number] for number in ours & seen.keys()} == {mine}
-    assert {nice for number, nice in seen.items() if number not in ours} == {mine + ENGINE_NICE}
 
 
 def test_a_session_whose_explanation_fails_is_not_complete(job, clip, tmp_path):
