@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _UP = 0, 2, 2
 _LEVEL = 1
-"""ISA-L's: a panel at 600 DPI in a fifth of the time that OpenCV takes, no larger."""
+"""ISA-L's: a panel at 600 DPI in a fifth of the time that OpenCV takes, as small."""
 
 
 def encode_png(image: NDArray[np.uint8], pixel_mm_wh: tuple[float, float] | None = None) -> bytes:
