@@ -19,6 +19,7 @@ from stream.errors import StreamError
 from stream.job import Job
 from stream.recording import Recording, Result
 from stream.replay import Outcome, analyse_clip, replay_clips
+from stream.replay_command import DEMO_CLIP
 from stream.sources.open import Ahead
 from stream.sources.video import open_video
 
@@ -55,9 +56,9 @@ class Lap:
 
 
 def race(loops: Mapping[str, Loop], engine: Engine, clips: Sequence[str], rounds: int) -> list[Lap]:
-    """Warm every loop up on the first clip, then let them take turns over all clips."""
+    """Warm every loop up on the bundled clip, then let them take turns over all clips."""
     for loop in loops.values():
-        loop(clips[:1])
+        loop([str(DEMO_CLIP)])
     laps = []
     for _ in range(rounds):
         timed = {name: _time(loop, clips) for name, loop in loops.items()}
