@@ -66,8 +66,8 @@ def find_ratios(model: dict[str, Any]) -> Iterator[Ratio]:
 
 def _left_out(model: dict[str, Any]) -> str:
     """Return why OpenVINO was not run; empty when it was."""
-    reasons = (row.get("not_run", "") for row in model["rows"] if row["backend"] == "openvino")
-    return next(reasons, "")
+    reasons = [row.get("not_run", "") for row in model["rows"] if row["backend"] == "openvino"]
+    return reasons[0] if all(reasons) and reasons else ""
 
 
 def _counts(row: dict[str, Any]) -> bool:

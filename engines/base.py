@@ -42,21 +42,24 @@ class EngineOutput:
         EngineError
             With fault F08.
         """
-        count, classes = len(self.probs), len(spec.classes)
+        classes = len(spec.classes)
+        fits = self.probs.ndim == self.features.ndim == 2 and self.cam.ndim == 4
         if not (
-            self.logits.shape == self.probs.shape == self.cam.shape[:2] == (count, classes)
-            and self.cam.ndim == 4
-            and self.features.ndim == 2
+            fits
+            and self.logits.shape == self.probs.shape == self.cam.shape[:2]
+            and self.probs.shape[1] == classes
         ):
             shapes = [a.shape for a in (self.logits, self.probs, self.cam, self.features)]
             problem, wanted = f"outputs have shapes {shapes}", f"expected {classes} classes"
             raise EngineError(spec.name, problem, wanted, fault="F08")
-        if not (
-            _finite(self.logits)
-            and _finite(self.probs)
-            and _finite(self.cam)
-            and _finite(self.features)
-        ):
+        with np.errstate(invalid="ignore"):  # of the sum of both infinities
+            whole = (
+                _finite(self.logits)
+                and _finite(self.probs)
+                and _finite(self.cam)
+                and _finite(self.features)
+            )
+        if not whole:
             raise EngineError(spec.name, "outputs hold NaN or infinity", fault="F08")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,23 +61,24 @@ class Recording:
     def run(
         self, answers: Iterator[tuple[Frame, Prediction]], on_frame: Callable[[Source], None]
     ) -> None:
-        """Record every answer; `seal` is left to do, unless an error or Ctrl-C ends it here.
+        """Record every answer; `seal` is left to do, whatever happens.
 
         An engine that fails its known-answer probe, or whose device fails, ends the recording;
         what it said since the last good probe is withdrawn.
         """
-        with ExitStack() as stack:
-            stack.callback(self.seal)
-            try:
-                self._record(answers, on_frame)
-            except EngineError as error:
-                self._withdraw(error)
-            stack.pop_all()
+        try:
+            self._record(answers, on_frame)
+        except EngineError as error:
+            self._withdraw(error)
 
-    def seal(self) -> Result:
+    def seal(self, *, explain: bool = True) -> Result:
         """Write key frames and ledger, close the journal and say how far it came.
 
         May be called in another thread than `run`, once that has come back.
+
+        Parameters
+        ----------
+        explain : let the job's explainer, if it has one, explain the key frames
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Recording:
         sealed = False
         try:
             with self._journal:
-                self._recorder.seal(self._job.explain)
+                self._recorder.seal(self._job.explain if explain else None)
             sealed = True
         finally:
             manifest = self._tell(complete=self._complete and sealed)

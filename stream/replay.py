@@ -9,7 +9,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -86,18 +86,20 @@ def analyse_clip(
     """
     check_name(uri)
     analyser = Analyser(job.engine)
-    with _busy_cores(), (ahead or look_ahead(job)).open(uri) as source:
-        frames = iter(source)
-        first = next(frames, None)
-        if first is None:
-            raise SourceError(
-                source.info.name, "no frame in it", "expected at least one", fault="V04"
-            )
-        with new_folder(out, source.info.name) as folder:
-            recording = Recording(uri, source, job, folder)
-            recording.run(
-                analyser.run(itertools.chain([first], frames), job.config.every), on_frame
-            )
+    with ExitStack() as stack:
+        with _busy_cores(), (ahead or look_ahead(job)).open(uri) as source:
+            frames = iter(source)
+            first = next(frames, None)
+            if first is None:
+                problem, wanted = "no frame in it", "expected at least one"
+                raise SourceError(source.info.name, problem, wanted, fault="V04")
+            with new_folder(out, source.info.name) as folder:
+                recording = Recording(uri, source, job, folder)
+                stack.callback(recording.seal, explain=False)  # unless it ends well
+                recording.run(
+                    analyser.run(itertools.chain([first], frames), job.config.every), on_frame
+                )
+        stack.pop_all()
     return recording
 
 
@@ -126,7 +128,9 @@ def replay_clips(
         waiting: deque[Future[Outcome]] = deque()
         for clip in ahead.each(clips):
             recording = _attempt(partial(analyse, clip, ahead))
-            waiting.append(behind.submit(_end, recording, end))
+            work = partial(_end, recording, end)
+            # Explaining takes seconds, and its runtime one caller: it stays where Ctrl-C comes.
+            waiting.append(_done(work()) if job.explain else behind.submit(work))
             good = isinstance(recording, Recording) and not recording.withdrawn
             known = [waiting.popleft().result() for _ in range(len(waiting) - good)]
             yield from known
@@ -140,6 +144,12 @@ def _attempt(work: Callable[[], T]) -> T | StreamError:
         return work()
     except StreamError as error:
         return error
+
+
+def _done(outcome: Outcome) -> Future[Outcome]:
+    future: Future[Outcome] = Future()
+    future.set_result(outcome)
+    return future
 
 
 def _end(recording: Recording | StreamError, end: Callable[[Recording], Result]) -> Outcome:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, ParamSpec, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -33,6 +33,8 @@ from stream.sources.open import Ahead
 
 DEMO_CLIP = Path(__file__).parent / "demo" / "kidney.mp4"
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @Parameter(name="*")
@@ -156,18 +158,26 @@ def demo(
 
 def _replay_all(clips: Sequence[str], job: Job, out: Path) -> list[Outcome]:
     """Replay clip by clip; what is wrong with one is told as soon as it is known."""
-    outcomes: list[Outcome] = []
-    with closing(replay_clips(clips, job, partial(_analyse, job, out), end_with_report)) as found:
-        for outcome in found:
-            if isinstance(outcome, StreamError):
-                _log.debug("a clip was not analysed", exc_info=outcome)
-                console.fail(str(outcome))
-            outcomes.append(outcome)
+    analyse = partial(_analyse, job, out)
+    with closing(replay_clips(clips, job, _telling(analyse), _telling(end_with_report))) as found:
+        outcomes = list(found)
     left = clips[len(outcomes) :]
     if left:
         names = ", ".join(Path(clip).name for clip in left[:5])
         console.warn(f"{len(left)} clips were not analysed: {names}{', ...' * (len(left) > 5)}")
     return outcomes
+
+
+def _telling(work: Callable[P, T]) -> Callable[P, T]:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return work(*args, **kwargs)
+        except StreamError as error:
+            _log.debug("a clip was not analysed", exc_info=True)
+            console.fail(str(error))
+            raise
+
+    return run
 
 
 def _analyse(job: Job, out: Path, clip: str, ahead: Ahead) -> Recording:

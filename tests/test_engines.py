@@ -155,6 +155,14 @@ def test_f08_nan_or_infinity_is_an_error_and_not_a_score(value):
         answer(logits=np.array([[0, value]], np.float32)).check(SPEC)
 
 
+def test_f08_both_infinities_and_shapeless_answers_are_errors_too():
+    for logits in ([[np.inf, -np.inf]], 0.0):
+        with pytest.raises(EngineError, match=r"\[F08\]"):
+            answer(logits=np.array(logits, np.float32)).check(SPEC)
+    with pytest.raises(EngineError, match=r"\[F08\]"):
+        answer(probs=np.array(0.5, np.float32)).check(SPEC)
+
+
 def test_f08_wrong_class_count_is_an_error():
     with pytest.raises(EngineError, match=r"\[F08\]"):
         answer(probs=np.zeros((1, 3), np.float32)).check(SPEC)

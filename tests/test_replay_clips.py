@@ -2,14 +2,19 @@
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
 from stream.errors import SourceError, StorageError
 from stream.recording import Recording, Result
 from stream.replay import analyse_clip, end_with_report, replay_clips
-from stream.session.manifest import read_manifest
+from stream.session.content import read_content
+from stream.session.journal import count_rows
+from stream.session.manifest import JOURNAL, read_manifest
+from stream.sources.sandbox import SandboxedSource
 from stream.verify import verify_session
 from tests.clips import write_clip
 from tests.jobs import open_job
@@ -92,6 +97,40 @@ def test_f27_a_disk_found_full_at_an_end_stops_it_and_the_clip_under_way_is_ende
     outcomes = list(replay_clips(clips, job, partial(analyse, job, tmp_path), end))
     assert isinstance(outcomes[0], StorageError) and names(outcomes) == ["b"]
     assert not (tmp_path / "c").exists()
+
+
+def test_f31_ctrl_c_after_the_last_frame_loses_no_row(job, clips, tmp_path, monkeypatch):
+    close = SandboxedSource.close
+
+    def interrupt(source):
+        close(source)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SandboxedSource, "close", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        analyse_clip(clips[0], job, tmp_path, lambda source: None)
+    assert read_manifest(tmp_path / "a").ledger["grabbed"] == count_rows(tmp_path / "a" / JOURNAL)
+    assert read_manifest(tmp_path / "a").ledger["grabbed"] == 12
+
+
+def test_f31_ctrl_c_with_explanations_explains_nothing_more(job, clips, tmp_path):
+    explained = []
+
+    def explain(model_input):
+        explained.append(len(explained))
+        return np.zeros(model_input.shape[:2], np.float32)
+
+    def interrupt(clip, ahead):
+        def tick(source):
+            if clip == clips[1]:
+                raise KeyboardInterrupt
+
+        return analyse(replace(job, explain=explain), tmp_path, clip, ahead, tick)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(replay_clips(clips, replace(job, explain=explain), interrupt, Recording.seal))
+    whole = read_content(tmp_path / "a", read_manifest(tmp_path / "a"))
+    assert len(explained) == len(whole.key_frames)
 
 
 def test_f31_ctrl_c_leaves_the_clip_before_whole_and_says_how_far_this_one_came(

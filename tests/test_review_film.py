@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from engines.pixels import Pixels
-from stream.errors import StorageError
+from stream.errors import SourceError, StorageError
 from stream.report.overlay import draw_overlay
+from stream.review import maker as maker_module
 from stream.review.clip import open_clip
 from stream.review.film import FILM, PIECE, Film, Look
 from stream.review.filming import film_pieces, next_piece
@@ -199,6 +200,19 @@ def test_a_clip_that_has_gone_leaves_the_key_frames_and_the_reason(tmp_path):
         assert maker.progress.film.state == "failed"
         assert "No such file" in maker.progress.film.reason
         assert all(maker.draw_map(index) for index in key_maps(clip))
+
+
+def test_why_no_frame_can_be_filmed_is_told(session, monkeypatch):
+    def refuse(clip):
+        raise SourceError("clip", "nothing was recorded")
+
+    monkeypatch.setattr(maker_module, "filmed_frames", refuse)
+    with Maker(open_clip(session), [], None, blind=True) as maker:
+        maker._thread.join(30)
+        assert (maker.progress.film.state, maker.progress.film.reason) == (
+            "failed",
+            "nothing was recorded",
+        )
 
 
 def test_the_maps_of_all_frames_are_made_with_the_engine_of_then(session):

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.errors import SourceError
+from stream.errors import SourceError, StorageError
+from stream.review import filming
 from stream.review.clip import open_clip
 from stream.review.film import FILM, PIECE, Film
 from stream.review.filming import NEAR, film_pieces, next_piece
@@ -120,6 +121,13 @@ def test_a_film_begun_at_its_end_is_the_film_that_was_made_in_order(clip):
 def test_a_piece_is_given_up_for_one_that_is_looked_at_meanwhile(clip):
     pieces, _ = make_film(clip)
     assert make_film(clip, 12, asked=10) == (pieces, [12, *range(12)])
+
+
+def test_pictures_that_end_too_early_end_the_film_with_a_reason(clip, monkeypatch):
+    short = (picture for picture in islice(read_pictures(clip), 40))
+    monkeypatch.setattr(filming, "read_pictures", lambda *_: short)
+    with pytest.raises(StorageError, match="pictures end within piece 1"):
+        make_film(clip)
 
 
 def test_a_film_of_a_source_that_is_only_read_from_its_start_is_made_all_the_same(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_a_message_that_may_act_on_what_follows_is_not_passed_over(tmp_path: Pat
     path = replaced(encode(tmp_path / "a.mp4", bf="0"), tmp_path / "b.mp4", add)
     found = dict(zip(PLACES, begun(path, whole_of(path)), strict=True))
     assert (found[7], found[31]) == (7, 0)
+
+
+def test_what_an_old_build_of_x264_made_comes_whole_for_ffmpeg_must_know_of_it(tmp_path: Path):
+    path = encode(tmp_path / "a.mp4", bf="0")
+    old = re.sub(rb"x264 - core \d+", b"x264 - core 148", path.read_bytes())
+    path.write_bytes(old)
+    assert set(begun(path, whole_of(path))) == {0}
 
 
 def test_parameter_sets_among_the_pictures_are_not_passed_over(tmp_path: Path):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Set
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
-from stream.report.content import KeyFrame, ReportContent
+from stream.report.content import ReportContent
 from stream.report.files import make_folder, write_whole
 from stream.report.html import encode_html
 from stream.report.plain import encode_frame, encode_map
@@ -21,8 +17,6 @@ Format = Literal["csv", "png", "pdf", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT: frozenset[Format] = frozenset({"csv", "png", "html"})
 PDF, PAGE = "report.pdf", "index.html"
-_DRAWING = Lock()
-"""For OpenCV does not say that threads may share its font."""
 
 
 class Encoded(NamedTuple):
@@ -71,7 +65,7 @@ def write_files(files: Iterable[Encoded], folder: Path) -> tuple[Path, ...]:
 
 
 def encode_report(content: ReportContent, formats: Set[Format]) -> Iterator[Encoded]:
-    """Yield every file of the formats; the same content gives the same bytes.
+    """Yield every file of the formats; the same content gives the same bytes on one processor.
 
     They are ``predictions.csv`` and ``report.json``; ``frame_1.png``, ``frame_1_plain.png``,
     ``frame_1_map.png`` and, where there are integrated gradients, ``frame_1_ig.png``, and so on
@@ -91,25 +85,10 @@ def encode_report(content: ReportContent, formats: Set[Format]) -> Iterator[Enco
 
 
 def _encode_pictures(content: ReportContent) -> Iterator[Encoded]:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # most of it is OpenCV's work
-        keys = enumerate(content.key_frames, 1)
-        yield from chain.from_iterable(pool.map(lambda key: _encode_key(content, *key), keys))
-
-
-def _encode_key(content: ReportContent, number: int, key: KeyFrame) -> list[Encoded]:
-    pictures = {
-        "": _encode_panel(content, key),
-        "_plain": encode_frame(content, key),
-        "_map": encode_map(content, key),
-    }
-    if key.explained is not None:
-        pictures["_ig"] = _encode_panel(content, key, explained=True)
-    return [
-        Encoded("png", f"frame_{number}{suffix}.png", data) for suffix, data in pictures.items()
-    ]
-
-
-def _encode_panel(content: ReportContent, key: KeyFrame, *, explained: bool = False) -> bytes:
-    with _DRAWING:
-        panel = draw_panel(content, key, explained=explained)
-    return panel.encode_png()
+    for number, key in enumerate(content.key_frames, 1):
+        yield Encoded("png", f"frame_{number}.png", draw_panel(content, key).encode_png())
+        yield Encoded("png", f"frame_{number}_plain.png", encode_frame(content, key))
+        yield Encoded("png", f"frame_{number}_map.png", encode_map(content, key))
+        if key.explained is not None:
+            panel = draw_panel(content, key, explained=True)
+            yield Encoded("png", f"frame_{number}_ig.png", panel.encode_png())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from functools import partial
 from io import BytesIO
-from itertools import chain, islice, pairwise, takewhile
+from itertools import chain, islice, pairwise
 
 from engines.pixels import Pixels
 from stream.errors import StorageError
@@ -78,15 +78,15 @@ def film_pieces(
             while wanted is not None and _is_near(wanted - number, leaps):
                 batch = islice((pixels for _, pixels in rest), PIECE)
                 if number == wanted:
-                    kept = takewhile(partial(_stays, choose, number), batch)
-                    if _make(film, number, kept, spans[number], look):
+                    going = partial(_stays, choose, number)
+                    if _make(film, number, batch, spans[number], look, going):
                         made(number)
                 deque(batch, maxlen=0)
                 number += 1
                 wanted = choose(number)
 
 
-def _stays(choose: Choose, number: int, _: Pixels) -> bool:
+def _stays(choose: Choose, number: int) -> bool:
     return choose(number) == number
 
 
@@ -104,9 +104,14 @@ def _spans(clip: ReviewClip, filmed: list[int]) -> list[list[tuple[int, int]]]:
 
 
 def _make(
-    film: Film, number: int, batch: Iterator[Pixels], spans: list[tuple[int, int]], look: Look
+    film: Film,
+    number: int,
+    batch: Iterator[Pixels],
+    spans: list[tuple[int, int]],
+    look: Look,
+    going: Callable[[], bool],
 ) -> bool:
-    """Keep a piece and return whether it is there now, or the pictures ended before it was whole.
+    """Keep a piece and return whether it is there now; it is given up when no longer `going`.
 
     Pictures are taken one by one, as the source gives only a few at once.
     """
@@ -117,6 +122,8 @@ def _make(
         for time_ms, end_ms in spans:
             pixels = next(batch, None)
             if pixels is None:
+                raise StorageError("film", f"the pictures end within piece {number}")
+            if not going():
                 return False
             writer.write(pixels, time_ms - start_ms, end_ms - time_ms)
     film.keep(number, data.getvalue(), look)

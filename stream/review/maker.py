@@ -16,6 +16,7 @@ from stream.review.clip import ReviewClip
 from stream.review.film import PIECE, Film
 from stream.review.filming import film_pieces, next_piece
 from stream.review.maps import Map, encode_map, find_maps, key_maps, make_maps
+from stream.review.pictures import filmed_frames
 from stream.sources.nursery import Nursery
 
 _END_WAIT_S = 2.0
@@ -119,6 +120,8 @@ class Maker(Closing):
             self._film = Film(self._clip.review_folder, self._clip.journal)
             self._tell_film()
             self._find_pieces(self._film)
+            if not total:
+                filmed_frames(self._clip)  # tells why
             if self._missing:
                 self._make_pieces(self._film)
         except ChangedSourceError as error:

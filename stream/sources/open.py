@@ -96,10 +96,15 @@ class Ahead(Closing):
     def open(self, uri: str) -> Source:
         """Open an input; errors are those of `open_source`."""
         begun = self._begun.pop(uri, None)
-        if begun is not None and begun.ended():  # perhaps killed, which says nothing of the input
+        if begun is not None and not begun.ended():
+            try:
+                return begun.open()
+            except SourceError as error:
+                if error.fault != "F10":
+                    raise
+        if begun is not None:  # lost while it waited, which says nothing of the input
             begun.close()
-            begun = None
-        return (begun or _begin(uri, *self._how)).open()
+        return _begin(uri, *self._how).open()
 
     def _expect(self, uri: str) -> None:
         if uri in self._begun:

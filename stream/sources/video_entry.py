@@ -16,6 +16,7 @@ ISO/IEC 14496-15 (2022): 5.3.3.1 and 8.3.3.1 (length of a unit).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     VideoPacket = av.Packet[VideoStream]
 
 _MAX_KEPT_BYTES = 256 << 20
-_RECOVERY_POINT, _FILM_GRAIN, _ORIENTATION = 6, 19, 47  # kinds of SEI messages
+_USER_DATA, _RECOVERY_POINT, _FILM_GRAIN, _ORIENTATION = 5, 6, 19, 47  # kinds of SEI messages
+_ENCODER, _EXACT_BUILD = re.compile(rb"x264 - core (\d{1,9})"), 151
+"""FFmpeg decodes what older builds of x264 made as they meant it, once it has read which it is."""
+_MAX_SETS = 64
 _AT_ONCE_EXACT = 0b11  # recovery_frame_cnt 0, exact_match_flag 1
 _START_CODE = b"\0\0\1"
 
@@ -145,26 +149,28 @@ class _Entries:
         if syntax is None:
             raise _refusal(f"entries of {codec.name} are not known")
         self._syntax, self._length_bytes = syntax, _length_bytes(codec)
-        self._sets_came = False
+        self._sets = set[bytes]()
 
     def judge(self, packet: VideoPacket) -> Literal["clean", "recovery", ""]:
         """Say what kind of entry a packet is, if it is one.
 
         Parameter sets may come with the pictures. Then those before are not known to the decoder,
-        and an entry must bring its own.
+        and an entry must bring them all.
         """
         if packet.is_corrupt or packet.has_sidedata("new_extradata"):
             raise _refusal("a packet before it is damaged or changes the decoder")
-        syntax, sets, clean, recovers = self._syntax, set[int](), False, False
+        syntax, sets, clean, recovers = self._syntax, set[bytes](), False, False
         for unit in _units(memoryview(packet), self._length_bytes):
             kind = syntax.kind(unit)
             if kind in syntax.sets:
-                sets.add(kind)
+                sets.add(bytes(unit))
             elif kind in syntax.messages:
                 recovers |= self._recovers(bytes(unit[syntax.header_bytes :]))
             clean |= kind in syntax.entries
-        self._sets_came |= bool(sets)
-        if not packet.is_keyframe or (self._sets_came and sets != syntax.sets):
+        self._sets |= sets
+        if len(self._sets) > _MAX_SETS:
+            raise _refusal("it has many parameter sets")
+        if not packet.is_keyframe or self._sets > sets:
             return ""
         return "clean" if clean else "recovery" if recovers else ""
 
@@ -172,7 +178,8 @@ class _Entries:
         """Say whether messages make their picture a recovery point that is exact at once."""
         found = False
         for kind, data in _messages(body):
-            if kind in (_FILM_GRAIN, _ORIENTATION):
+            named = _ENCODER.search(data) if kind == _USER_DATA else None
+            if kind in (_FILM_GRAIN, _ORIENTATION) or (named and int(named[1]) < _EXACT_BUILD):
                 raise _refusal("a message before it may act on what follows")
             point = kind == _RECOVERY_POINT and self._syntax.header_bytes == 1
             found |= point and data[0] >> 6 == _AT_ONCE_EXACT
