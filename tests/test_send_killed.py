@@ -11,6 +11,7 @@ import pytest
 
 from tests.dicom_archives import TITLE, misbehaving, send_to, statuses
 from tests.dicom_sessions import copy_of, recorded_phantom
+from tests.interrupts import heed_interrupts
 
 pytestmark = pytest.mark.timeout(60)
 SUCCESS = 0x0000
@@ -62,7 +63,7 @@ def test_f31_a_sender_that_is_interrupted_ends_within_5_s(session):
     with misbehaving(answer) as port:
         command = [sys.executable, "-c", SENDER, str(session), f"127.0.0.1:{port}", TITLE]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        sender = subprocess.Popen(command, **pipes)
+        sender = subprocess.Popen(command, preexec_fn=heed_interrupts, **pipes)
         started.wait(30)
         began = time.monotonic()
         assert sender.wait(30) != 0
