@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.interrupts import heed_interrupts
 from tests.train_data import write_stills
 
 EPOCHS = 8
@@ -62,7 +63,8 @@ def command(given, out, *flags, launcher=()):
 def stop_after(line, number, words):
     """Send a signal to a process as soon as it says a line; return its status and what it said."""
     lines = []
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    heeding = {"preexec_fn": heed_interrupts, "text": True}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, **heeding) as process:
         for said in process.stderr:
             lines.append(said)
             if line in said:
