@@ -50,6 +50,7 @@ ONLY_IN = {
     "onnxruntime": ("engines/ort.py", "engines/ort_cuda.py", "calib/", "benchmarks/loops.py"),
     "zmq": ("stream/live/wire/sockets.py",),
     "pyigtl": ("stream/sources/live/igtl.py",),
+    "zlib_ng": ("stream/png.py",),
     "rich": ("stream/console.py",),
     "av": ("stream/sources/", "engines/area.py", "benchmarks/"),
     "pydicom": ("stream/sources/", "stream/report/", "stream/send/"),
