@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import re
 from fractions import Fraction
@@ -66,6 +67,23 @@ def test_planes_are_the_decoders_own(clip: Path):
     assert [plane.shape for plane in shown[0].pixels.planes] == [(120, 160), (60, 80), (60, 80)]
     assert not shown[0].pixels.planes[0].flags.owndata
     assert np.abs(shown[5].pixels.to_image().astype(int) - list(pictures(6))[5]).mean() < 8
+
+
+def test_a_picture_goes_with_its_last_user_and_needs_no_garbage_collector(clip: Path):
+    reader = open_video(str(clip))
+    gc.collect()
+    gc.disable()
+    try:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        assert sum(1 for _ in reader.pictures()) == 90
+        gc.collect()
+        left = [one for one in gc.garbage if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    reader.close()
+    assert left == []
 
 
 def test_gif_shows_its_colours(tmp_path: Path):

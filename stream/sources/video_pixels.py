@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
@@ -54,8 +55,8 @@ def read_turn(frame: av.VideoFrame, name: str) -> Turn:
     ISO/IEC 14496-12 (2022), section 8.3.2.3: (x, y) is multiplied from the left.
     """
     try:
-        side_data: Any = frame.side_data  # its type stub is wrong
-        matrix = bytes(side_data[SideDataType.DISPLAYMATRIX])
+        # Not `frame.side_data`: a frame that holds it is freed by the garbage collector alone.
+        matrix = bytes(_side_data(frame)[SideDataType.DISPLAYMATRIX])
     except KeyError:
         return UPRIGHT
     except ValueError:  # the frame carries side data that PyAV has no name for, such as EXIF
@@ -69,6 +70,10 @@ def read_turn(frame: av.VideoFrame, name: str) -> Turn:
     raise SourceError(
         name, f"the rotation {frame.rotation} degrees is unusual", "use quarter turns", fault="V16"
     )
+
+
+def _side_data(frame: av.VideoFrame) -> Any:
+    return cast(Any, SideDataContainer)(frame)  # its type stub is wrong
 
 
 def read_pixels(frame: av.VideoFrame) -> Pixels:
