@@ -85,7 +85,7 @@ def test_f30_killed_twice_at_random_it_ends_with_the_same_table(cluster, place, 
     kept = {}
     for _ in range(2):
         with start(place / "in", out, place / "tiny.onnx", "--ray", address) as archive:
-            until(lambda: actors(process), archive)
+            until(lambda: actors(process) or archive.poll() is not None)
             try:
                 archive.wait(moments.uniform(0.1, 4))
             except subprocess.TimeoutExpired:
