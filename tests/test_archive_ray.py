@@ -1,6 +1,7 @@
 """Facts about the archive on Ray: a real cluster of two nodes on loopback."""
 
 import random
+import signal
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def cluster():
 def place(tmp_path_factory):
     """Return a folder with the tree `in` and an archive of it made by processes."""
     folder = tmp_path_factory.mktemp("ray")
-    plant(folder / "in", clips=4)
+    plant(folder / "in", clips=12)
     save_tiny(folder)
     assert run(folder / "in", folder / "out", folder / "tiny.onnx")[0] == 4
     return folder
@@ -84,12 +85,11 @@ def test_f30_killed_twice_at_random_it_ends_with_the_same_table(cluster, place, 
     moments, out = random.Random(5), tmp_path / "out"
     kept = {}
     for _ in range(2):
+        more = len(kept) + moments.randint(1, 3)
         with start(place / "in", out, place / "tiny.onnx", "--ray", address) as archive:
-            until(lambda: actors(process) or archive.poll() is not None)
-            try:
-                archive.wait(moments.uniform(0.1, 4))
-            except subprocess.TimeoutExpired:
-                kill(archive)
+            until(lambda more=more: actors(process) and len(sessions(out)) >= more, archive)
+            kill(archive)
+        assert archive.returncode == -signal.SIGKILL
         assert kept.items() <= stamps(out).items()
         kept = stamps(out)
     run(place / "in", out, place / "tiny.onnx", "--ray", address)
