@@ -29,18 +29,18 @@ def account(job: Job, clips: Sequence[str]) -> dict[str, float]:
     thread that judges, ranks and writes; `engine threads` the runtime's; `sealing` what threads did
     that have ended, such as the encoding of key frames.
     """
-    before, frames = _spent_s(), 0
+    before, frames = spent_s(), 0
     with tempfile.TemporaryDirectory(prefix="sonostream-bench-") as folder:
         for clip in clips:
             done = record_clip(clip, job, Path(folder), lambda _source: None)
             frames += done.manifest.ledger["grabbed"]
-    after = _spent_s()
+    after = spent_s()
     spent = {name: (after[name] - before[name]) * 1e3 / frames for name in after}
     alone = stage_costs(job.engine, list(clips))
     return spent | {f"{name} alone": cost_s * 1e3 for name, cost_s in alone.items()}
 
 
-def _spent_s() -> Mapping[str, float]:
+def spent_s() -> Mapping[str, float]:
     """Return the processor seconds so far of this process's threads and of those below it."""
     us = psutil.Process()
     threads = {one.id: one.user_time + one.system_time for one in us.threads()}

@@ -11,6 +11,7 @@ from benchmarks.engine_turns import draw_noise
 from benchmarks.memory import make_long_clip
 from benchmarks.plan import Plan
 from benchmarks.replay_child import Replayed
+from benchmarks.replay_floor import LOOPS
 from benchmarks.replay_race import Lap, our_loop, race
 from benchmarks.wide_model import make_wide
 from engines.ort import open_graph
@@ -94,3 +95,12 @@ def test_long_clip_repeats_the_frames_with_times_that_go_on(tmp_path):
         times = sorted(p.pts for p in container.demux(video=0) if p.pts is not None)
     assert len(times) == len(set(times)) == 400
     assert len(set(np.diff(times))) == 1
+
+
+def test_every_loop_of_the_floor_sees_every_frame(tmp_path):
+    clip = str(write_clip(tmp_path / "clip.mp4", 20))
+    job = open_job(save_tiny(tmp_path), tmp_path / "cache")
+    try:
+        assert [loop(job, clip) for loop in LOOPS] == [20] * 4
+    finally:
+        job.engine.close()

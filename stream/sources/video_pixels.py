@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -24,6 +24,9 @@ _BT709, _UNSPECIFIED, _BT601 = 1, 2, (5, 6)  # ITU-T H.273 (2021), table 4
 _LIMITED, _FULL = 1, 2  # AVColorRange
 _PQ, _HLG = 16, 18  # ITU-T H.273 (2021), table 3
 _HD_HEIGHT_PX = 720
+
+_side_data: Any = SideDataContainer  # its type stub is wrong
+"""Not `frame.side_data`, which makes a cycle: only the garbage collector would free the frame."""
 
 
 class Turn(NamedTuple):
@@ -55,7 +58,6 @@ def read_turn(frame: av.VideoFrame, name: str) -> Turn:
     ISO/IEC 14496-12 (2022), section 8.3.2.3: (x, y) is multiplied from the left.
     """
     try:
-        # Not `frame.side_data`: a frame that holds it is freed by the garbage collector alone.
         matrix = bytes(_side_data(frame)[SideDataType.DISPLAYMATRIX])
     except KeyError:
         return UPRIGHT
@@ -70,10 +72,6 @@ def read_turn(frame: av.VideoFrame, name: str) -> Turn:
     raise SourceError(
         name, f"the rotation {frame.rotation} degrees is unusual", "use quarter turns", fault="V16"
     )
-
-
-def _side_data(frame: av.VideoFrame) -> Any:
-    return cast(Any, SideDataContainer)(frame)  # its type stub is wrong
 
 
 def read_pixels(frame: av.VideoFrame) -> Pixels:
