@@ -44,7 +44,7 @@ class Amount:
 
 
 FULL = Amount(DEMO_CLIP, (12, 12), 2, (10, 30, 100, 300, 1000), 9, 40)
-QUICK = Amount(None, (2, 4), 1, (6, 12, 30), 2, 3)
+QUICK = Amount(None, (4, 12), 1, (6, 12, 30), 2, 3)
 
 
 def measure(quick: bool, rounds: int) -> dict[str, list[float]]:
